@@ -1,0 +1,135 @@
+# make                build/sidecast
+# make check          all tests, with what they need installed if it is missing
+# make check-unit     those that need nothing but a C compiler and the libraries
+# make demo           the demo on http://127.0.0.1:$(PORT)/
+# make bench          the measurements of bench/
+# make fuzz           each fuzz target for $(FUZZ_SECONDS) seconds (needs clang)
+# make install        under $(DESTDIR)$(PREFIX)
+# make lint format deps clean
+#
+# CFLAGS, CPPFLAGS, LDFLAGS, LDLIBS, DESTDIR and PREFIX are the user's. With CI set, warnings are errors.
+
+CC ?= cc
+CLANG ?= clang
+CLANG_FORMAT ?= clang-format
+INSTALL ?= install
+PREFIX ?= /usr/local
+PORT ?= 8080
+FUZZ_SECONDS ?= 20
+CFLAGS ?= -O2 -g
+VERSION := 0.1.0
+
+LIBRARIES := libzmq jansson inih libsodium
+LIBS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null || echo -lzmq -ljansson -linih -lsodium) -lev -lfcgi
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -fno-common $(if $(CI),-Werror)
+BASE := -std=gnu11 $(WARNINGS) -iquote include -D_GNU_SOURCE -DSIDECAST_VERSION='"$(VERSION)"' -pthread \
+        $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
+DEPENDENCIES = -MMD -MP
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Without optimization beyond -O1 and without FORTIFY, so that tests can wrap calls.
+CHECK_FLAGS := -O1 -g $(SANITIZE) -U_FORTIFY_SOURCE
+FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+MODULES := $(filter-out main,$(patsubst src/%.c,%,$(wildcard src/*.c)))
+TESTS := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+all: build/sidecast
+
+# --- the program ---
+
+build/sidecast: $(MODULES:%=build/release/%.o) build/release/main.o
+	$(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+
+build/release/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) $(HARDENING) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# --- the tests: program and tests under AddressSanitizer and UndefinedBehaviorSanitizer ---
+
+build/check/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) $(CPPFLAGS) $(CHECK_FLAGS) -c -o $@ $<
+
+build/check/sidecast: $(MODULES:%=build/check/%.o) build/check/main.o
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+
+# Tests link an archive, so that one of its members can be replaced by an object of the test's own.
+build/check/sidecast.a: $(MODULES:%=build/check/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+build/check/test_%: tests/test_%.c build/check/sidecast.a
+	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $< build/check/sidecast.a \
+	    $(TEST_LDFLAGS_$*) $(LIBS) $(LDLIBS) -lcmocka -pthread
+
+# The same target is a libFuzzer program (make fuzz) and, with a main of ours, one that replays its corpus (make check).
+build/check/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c build/check/sidecast.a
+	$(CC) $(BASE) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+
+unit-programs: $(TESTS:%=build/check/%) $(FUZZERS:%=build/check/%)
+
+check-unit: unit-programs
+	tests/run.sh unit
+
+# In steps, so that what is missing is there before anything is built. The fuzzers run in CI, which has clang (make deps).
+check:
+	scripts/deps.sh build run check
+	$(MAKE) unit-programs build/check/sidecast $(if $(CI),fuzz-programs)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client e2e
+
+lint:
+	tests/run.sh lint
+
+# --- fuzzing ---
+
+build/fuzz/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BASE) $(DEPENDENCIES) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build/fuzz/sidecast.a: $(MODULES:%=build/fuzz/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/sidecast.a
+	$(CLANG) $(BASE) -iquote tests $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+
+fuzz-programs: $(FUZZERS:%=build/fuzz/%)
+
+fuzz: fuzz-programs
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh fuzz
+
+# --- everything else ---
+
+demo:
+	scripts/deps.sh build run
+	$(MAKE) build/sidecast
+	demo/run.sh $(PORT)
+
+bench: build/sidecast
+	bench/run.sh
+
+install: build/sidecast
+	$(INSTALL) -D -m 755 build/sidecast $(DESTDIR)$(PREFIX)/bin/sidecast
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/sidecast/nginx $(DESTDIR)$(PREFIX)/share/doc/sidecast
+	$(INSTALL) -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/sidecast/nginx
+	$(INSTALL) -m 644 docs/sidecast.conf.example $(DESTDIR)$(PREFIX)/share/sidecast
+	$(INSTALL) -m 644 $(wildcard README.md CHANGELOG.md LICENSE docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/sidecast
+	cd php-client && find composer.json README.md functions.php src -type f \
+	    -exec $(INSTALL) -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/sidecast/php-client/{} \;
+
+format:
+	$(CLANG_FORMAT) -i $(wildcard include/*.h src/*.c tests/*.[ch] tests/fuzz/*.c bench/*.[ch])
+
+deps:
+	scripts/deps.sh build run check $(if $(CI),fuzz)
+
+clean:
+	rm -rf build
+
+-include $(wildcard build/*/*.d)
+
+.PHONY: all check check-unit unit-programs lint fuzz fuzz-programs demo bench install format deps clean
+.DELETE_ON_ERROR:
+.SECONDARY:

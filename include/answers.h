@@ -1,0 +1,18 @@
+/*
+ * answers: long-poll answers, each built once for all clients that get the same messages: same channels, same cursor, and nothing in it
+ * hidden from one of them. Kept until the next message or the end of the turn.
+ */
+#ifndef ANSWERS_H
+#define ANSWERS_H
+
+struct replica;
+struct subscriber;
+
+/*
+ * The answer for a long-poll of what its channels have after its cursor (moved to the last one in it), with its end. One reference for the caller.
+ * NULL with `*empty` true: nothing to tell; an answer is made all the same if `even_empty`. NULL with `*empty` false: no memory.
+ */
+struct buffer *answers_get(struct replica *replica, struct subscriber *subscriber, _Bool even_empty, _Bool *empty)
+    __attribute__((warn_unused_result));
+
+#endif

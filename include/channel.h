@@ -1,0 +1,68 @@
+/*
+ * channel: a name that messages are published to. Exists while it has history or subscribers. Here: the table, who listens, and when they are
+ * told (pacing). Its messages are in history.h.
+ */
+#ifndef CHANNEL_H
+#define CHANNEL_H
+
+#include "event_id.h"
+#include "history.h"
+#include "settings.h"
+#include "table.h"
+#include "timeouts.h"
+
+#include <sys/queue.h>
+
+struct replica;
+struct link;
+LIST_HEAD(link_list, link);
+
+/* Kinds of struct timeout in a replica's heap; from TIMEOUT_OTHER on they are the worker's. */
+enum timeout_kind { TIMEOUT_PACE, TIMEOUT_TRIM, TIMEOUT_SUBSCRIBER, TIMEOUT_OTHER };
+
+struct channel {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(channel) dirty;     /* on replica->dirty while `scheduled` */
+    struct channel_policy policy;
+    struct history history;
+    struct link_list solo;          /* of subscribers of this channel alone */
+    struct link_list shared;        /* of subscribers of several channels */
+    struct event_id lost_through;   /* the highest evicted id that counts as lost */
+    struct event_id settled;        /* every subscriber that is not BLOCKED has everything up to here; lowered (subscriber_unsettle) when
+                                       one joins or becomes writable with less */
+    struct timeout pace;
+    struct timeout trim;
+    int64_t flushed_ms;             /* when subscribers were last told */
+    bool news;                      /* messages came since then */
+    bool scheduled;
+    unsigned char name_size;
+    char name[];
+};
+
+TAILQ_HEAD(channel_queue, channel);
+
+/* NULL when there is none. */
+struct channel *channel_find(struct replica *replica, struct span name);
+/* The channel, made if there is none: without a record its gap mark comes from the table of marks. NULL: no memory. */
+struct channel *channel_open(struct replica *replica, struct span name) __attribute__((warn_unused_result));
+/* Ends it if it has neither history nor subscribers; its gap mark goes to the table. */
+void channel_close_unused(struct replica *replica, struct channel *channel);
+
+static inline struct span channel_name(const struct channel *channel)
+{
+    return (struct span){channel->name, channel->name_size};
+}
+
+static inline bool channel_has_subscribers(const struct channel *channel)
+{
+    return !LIST_EMPTY(&channel->solo) || !LIST_EMPTY(&channel->shared);
+}
+
+/* A message was added: its subscribers are told at the end of this turn, or of the running pace interval. */
+void channel_notify(struct replica *replica, struct channel *channel);
+/* Advances every subscriber that is not blocked. */
+void channel_flush(struct replica *replica, struct channel *channel);
+/* Advances the writable ones until each has everything up to `id`. */
+void channel_catch_up(struct replica *replica, struct channel *channel, struct event_id id);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * gate: bounds the publishers. libzmq accepts connections by itself, without a limit, and aborts the process when accept on an ipc endpoint meets
+ * EMFILE; unbinding would cut those who are there. So this module defines accept4 for the whole process: on a publish endpoint a connection above
+ * the limit, or without a descriptor for it, is accepted, closed at once, and reported to libzmq as ECONNABORTED, which it takes for a peer that
+ * left. Other sockets get the kernel's accept4.
+ */
+#ifndef GATE_H
+#define GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Before the first publish endpoint. `limit`: connections at once over all of them. False: no memory or descriptor. */
+bool gate_init(size_t limit) __attribute__((warn_unused_result));
+void gate_finish(void);
+/* libzmq will accept on this descriptor. */
+void gate_guard(int listening_fd);
+/* The descriptor is going to be closed. */
+void gate_unguard(int listening_fd);
+
+/* Publishers connected now. any thread */
+size_t gate_count(void);
+/* Connections refused since the start. any thread */
+uint64_t gate_refused(void);
+
+#endif

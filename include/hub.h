@@ -1,0 +1,51 @@
+/*
+ * hub: takes publications in, gives them ids, encodes them once, and hands them to every worker. Knows no socket: ingest.h reads them.
+ *
+ *     ingest ─► wire_decode ─► hub_publish: key seen? ─► next id ─► sse_encode ─► message ─► inbox of each worker
+ *
+ * Hub thread only, but for hub_published.
+ */
+#ifndef HUB_H
+#define HUB_H
+
+#include "event_id.h"
+#include "inbox.h"
+#include "keys.h"
+#include "metrics.h"
+#include "settings.h"
+#include "wire.h"
+
+#include <stdatomic.h>
+
+struct hub {
+    const struct settings *settings;
+    struct metrics metrics;
+    struct event_id newest;
+    struct keys keys;
+    struct inbox **inboxes;  /* borrowed; one per worker */
+    size_t inbox_count;
+    int64_t now_ms;          /* monotonic; set by the owner before each use */
+    uint64_t wall_ms;        /* since 1970; the same */
+    struct log_limit rejected;
+    atomic_uint_least64_t published; /* messages that have an id */
+};
+
+/* `newest`: ids rise from there. */
+void hub_init(struct hub *hub, const struct settings *settings, struct event_id newest, struct inbox **inboxes, size_t inbox_count);
+void hub_finish(struct hub *hub);
+
+/* Whether every inbox has room for another multipart message. */
+bool hub_has_room(struct hub *hub);
+
+enum hub_result { HUB_PUBLISHED, HUB_DUPLICATE, HUB_NO_MEMORY };
+
+/* One valid publication. `id`: its id; a duplicate's is that of the first. */
+enum hub_result hub_publish(struct hub *hub, const struct publication *publication, struct event_id *id);
+
+/* One multipart message as it came; faults are counted and logged. */
+void hub_take_frames(struct hub *hub, const struct span *frames, size_t count);
+
+/* How many messages have an id. A worker decides a request only when it has applied as many. any thread */
+uint64_t hub_published(struct hub *hub);
+
+#endif

@@ -1,0 +1,15 @@
+/* problem: why a request is refused, in the words its sender reads. */
+#ifndef PROBLEM_H
+#define PROBLEM_H
+
+struct problem {
+    int status;           /* HTTP status code */
+    const char *code;     /* stable, lower_case_words; a constant */
+    char message[192];    /* what was expected or what to do; UTF-8, never the client's own bytes */
+};
+
+/* Fills `problem`, cutting a long message; always false, so that a check can `return problem_set(...)`. */
+_Bool problem_set(struct problem *problem, int status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

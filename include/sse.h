@@ -1,0 +1,23 @@
+/*
+ * sse: text of event streams (HTML Living Standard, 9.2), as ten real clients read it: LF lines, `id:` in every event, at least
+ * one `data:` line, no block that holds only a comment or a retry. Encoded messages are FastCGI STDOUT records of request id 1, ready to write.
+ */
+#ifndef SSE_H
+#define SSE_H
+
+#include "event_id.h"
+#include "span.h"
+
+struct buffer;
+struct text;
+
+/* Appends `id:`, `event:` (unless empty) and one `data:` line per line of `data` (split at LF, CR, CRLF), and the blank line. */
+void sse_append_event(struct text *text, struct event_id id, struct span event, struct span data);
+
+/* An encoded message: the event's text as records of request id 1. NULL when memory lacks. */
+struct buffer *sse_encode(struct event_id id, struct span event, struct span data) __attribute__((warn_unused_result));
+
+/* Appends the data of an encoded message as EventSource would show it: its lines joined by LF. */
+void sse_append_data(struct text *text, const struct buffer *encoded);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * Accepting in batches, and never spinning: at the limit, or when descriptors lack, the watchers rest until a connection is closed (or, as somebody
+ * else may have taken the descriptors, until a second is over).
+ */
+#include "acceptor.h"
+
+#include "clock.h"
+#include "settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ACCEPT_BATCH = 256 };
+
+static int open_reserve(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void pause_accepting(struct acceptor *acceptor)
+{
+    if (acceptor->is_paused)
+        return;
+    acceptor->is_paused = true;
+    for (size_t i = 0; i < acceptor->socket_count; i++)
+        ev_io_stop(acceptor->loop, &acceptor->sockets[i].watcher);
+}
+
+static void go_on_accepting(struct acceptor *acceptor)
+{
+    if (acceptor->reserve < 0)
+        acceptor->reserve = open_reserve();
+    if (!acceptor->is_paused || acceptor->reserve < 0)
+        return;
+    acceptor->is_paused = false;
+    ev_timer_stop(acceptor->loop, &acceptor->retry);
+    for (size_t i = 0; i < acceptor->socket_count; i++)
+        ev_io_start(acceptor->loop, &acceptor->sockets[i].watcher);
+}
+
+static void deal(struct acceptor *acceptor, int descriptor)
+{
+    struct inbox *inbox = acceptor->inboxes[acceptor->next++ % acceptor->inbox_count];
+
+    if (!inbox_reserve(inbox)) {
+        close(descriptor);
+        return;
+    }
+    acceptor->open++;
+    inbox_put_take(inbox, (struct inbox_item){.descriptor = descriptor});
+}
+
+/* The reserve lets one more client in, who is served like any other; then accepting rests. */
+static void use_reserve(struct acceptor *acceptor, int listening_fd)
+{
+    int descriptor;
+
+    log_limited(&acceptor->log_limit, clock_monotonic_ms(), LOG_ERROR, "cannot accept: %s; raise the descriptor limit", strerror(errno));
+    if (acceptor->reserve >= 0) {
+        close(acceptor->reserve);
+        acceptor->reserve = -1;
+        descriptor = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (descriptor >= 0)
+            deal(acceptor, descriptor);
+    }
+    pause_accepting(acceptor);
+    ev_timer_again(acceptor->loop, &acceptor->retry);
+}
+
+static bool accept_one(struct acceptor *acceptor, int listening_fd)
+{
+    int descriptor = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (descriptor >= 0) {
+        deal(acceptor, descriptor);
+        return true;
+    }
+    if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
+        return true;
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        use_reserve(acceptor, listening_fd);
+    return false;
+}
+
+static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct acceptor *acceptor = watcher->data;
+
+    (void)loop;
+    (void)events;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        if (acceptor->open >= acceptor->limit) {
+            pause_accepting(acceptor);
+            return;
+        }
+        if (!accept_one(acceptor, watcher->fd))
+            return;
+    }
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    go_on_accepting(watcher->data);
+}
+
+void acceptor_closed_one(struct acceptor *acceptor)
+{
+    acceptor->open--;
+    if (acceptor->sockets)
+        go_on_accepting(acceptor);
+}
+
+bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct settings *settings, struct inbox **inboxes,
+                   size_t inbox_count, size_t limit, char *error, size_t size)
+{
+    const struct string_list *addresses = &settings->fastcgi_listen;
+    struct listener_options options = {settings->fastcgi_mode, settings->fastcgi_group, (int)settings->fastcgi_backlog};
+
+    *acceptor = (struct acceptor){.loop = loop, .inboxes = inboxes, .inbox_count = inbox_count, .limit = limit};
+    acceptor->reserve = open_reserve();
+    ev_timer_init(&acceptor->retry, on_retry, 0., 1.);
+    acceptor->retry.data = acceptor;
+    acceptor->sockets = calloc(addresses->count, sizeof *acceptor->sockets);
+    if (!acceptor->sockets || acceptor->reserve < 0) {
+        snprintf(error, size, "%s", strerror(errno));
+        acceptor_finish(acceptor);
+        return false;
+    }
+    for (size_t i = 0; i < addresses->count; i++) {
+        struct acceptor_socket *socket = &acceptor->sockets[i];
+
+        if (!listener_open(&socket->listener, addresses->items[i], &options, error, size)) {
+            acceptor_finish(acceptor);
+            return false;
+        }
+        acceptor->socket_count++;
+        ev_io_init(&socket->watcher, on_connect, socket->listener.fd, EV_READ);
+        socket->watcher.data = acceptor;
+        ev_io_start(loop, &socket->watcher);
+        log_write(LOG_NOTICE, "fastcgi listens on %s", socket->listener.address);
+    }
+    return true;
+}
+
+void acceptor_finish(struct acceptor *acceptor)
+{
+    ev_timer_stop(acceptor->loop, &acceptor->retry);
+    for (size_t i = 0; i < acceptor->socket_count; i++) {
+        ev_io_stop(acceptor->loop, &acceptor->sockets[i].watcher);
+        listener_close(&acceptor->sockets[i].listener);
+    }
+    acceptor->socket_count = 0;
+    free(acceptor->sockets);
+    acceptor->sockets = NULL;
+    if (acceptor->reserve >= 0)
+        close(acceptor->reserve);
+    acceptor->reserve = -1;
+}

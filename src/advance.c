@@ -1,0 +1,394 @@
+/*
+ * Advance: what is half written goes first, then the gap if there is one, then messages in the order of their ids, then the end. What the socket
+ * takes of it moves the cursor; the one buffer in whose middle it stops is kept with an offset. Nothing else of a slow client is kept.
+ */
+#include "advance.h"
+
+#include "answers.h"
+#include "buffer.h"
+#include "framing.h"
+#include "message.h"
+#include "poll.h"
+#include "replica.h"
+#include "sse.h"
+#include "text.h"
+
+enum {
+    BATCH_PIECES = 256,           /* buffers of one writev */
+    BATCH_BYTES = 256 * 1024,     /* more than a socket takes at once */
+};
+
+struct piece {
+    struct buffer *buffer;
+    struct event_id cursor; /* once the piece is begun */
+    bool is_own;            /* the reference is the batch's; else it is in history */
+    bool is_message;
+    bool is_gap;
+    bool is_last;
+};
+
+struct batch {
+    int count;
+    bool has_half;          /* the first piece is the subscriber's `half` */
+    bool failed;            /* no memory for the next piece */
+    size_t bytes;
+    struct event_id cursor; /* once everything is written */
+    struct piece pieces[BATCH_PIECES];
+    struct iovec parts[BATCH_PIECES];
+};
+
+static bool is_full(const struct batch *batch)
+{
+    /* Room for the end of the response is kept. */
+    return batch->count >= BATCH_PIECES - 1 || batch->bytes >= BATCH_BYTES;
+}
+
+static void add(struct batch *batch, struct piece piece, size_t offset)
+{
+    struct buffer *buffer = piece.buffer;
+
+    if (!buffer) {
+        batch->failed = true;
+        return;
+    }
+    batch->parts[batch->count] = (struct iovec){buffer->bytes + offset, buffer->size - offset};
+    batch->bytes += buffer->size - offset;
+    batch->cursor = piece.cursor;
+    batch->pieces[batch->count++] = piece;
+}
+
+bool advance_is_visible(const struct replica *replica, const struct link *link, const struct entry *entry)
+{
+    const struct message *message = entry->message;
+    const char *client = link->subscriber->client;
+
+    if (entry->number < link->floor || message->expires_ms <= replica->now_ms)
+        return false;
+    if (!message->store && entry->number <= link->subscriber->joined)
+        return false;
+    return !(message->except_size > 0 && client && span_equal(message_except(message), span_of(client)));
+}
+
+/* --- gaps --- */
+
+static bool link_has_gap(const struct link *link, struct event_id cursor)
+{
+    return event_id_less(cursor, link->channel->lost_through) && event_id_less(link->told, link->channel->lost_through);
+}
+
+static bool has_gap(const struct subscriber *subscriber, struct event_id cursor)
+{
+    struct link *link = NULL;
+
+    while ((link = subscriber_next_link(subscriber, link)) != NULL)
+        if (link_has_gap(link, cursor))
+            return true;
+    return false;
+}
+
+static const struct message *first_visible(struct replica *replica, const struct subscriber *subscriber, struct event_id cursor)
+{
+    struct merge_head *head;
+
+    merge_start(&replica->merge, subscriber, cursor);
+    for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
+        if (advance_is_visible(replica, head->link, head->entry))
+            return head->entry->message;
+    return NULL;
+}
+
+static void append_gap_data(struct text *data, const struct subscriber *subscriber, struct event_id cursor, const char *after,
+                            bool everything, const struct message *first)
+{
+    char oldest[EVENT_ID_TEXT];
+    const char *separator = "";
+    struct link *link = NULL;
+
+    text_append_string(data, "{\"after\":");
+    if (after)
+        text_append_json(data, span_of(after));
+    else
+        text_append_string(data, "null");
+    if (first)
+        event_id_format(first->id, oldest);
+    text_append_format(data, first ? ",\"oldest\":\"%s\",\"channels\":[" : ",\"oldest\":null,\"channels\":[", oldest);
+    while ((link = subscriber_next_link(subscriber, link)) != NULL) {
+        if (!everything && !link_has_gap(link, cursor))
+            continue;
+        text_append_string(data, separator);
+        text_append_json(data, channel_name(link->channel));
+        separator = ",";
+    }
+    text_append_string(data, "]}");
+}
+
+bool advance_find_gap(struct replica *replica, const struct subscriber *subscriber, struct event_id *cursor, const char *after,
+                      bool everything, struct text *text)
+{
+    struct text data = TEXT_EMPTY;
+    const struct message *first;
+    struct event_id id;
+
+    if (!everything && !has_gap(subscriber, *cursor))
+        return false;
+    first = first_visible(replica, subscriber, *cursor);
+    id = event_id_max(*cursor, first ? event_id_before(first->id) : replica->newest);
+    if (text) {
+        append_gap_data(&data, subscriber, *cursor, after, everything, first);
+        sse_append_event(text, id, span_of("sidecast.gap"), text_span(&data));
+        text->failed |= data.failed;
+        text_finish(&data);
+    }
+    *cursor = id;
+    return true;
+}
+
+void advance_gap_told(struct replica *replica, struct subscriber *subscriber)
+{
+    struct link *link = NULL;
+
+    while ((link = subscriber_next_link(subscriber, link)) != NULL)
+        link->told = event_id_max(link->told, link->channel->lost_through);
+    replica->metrics->gaps++;
+}
+
+static void gather_gap(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
+{
+    struct text text = TEXT_EMPTY;
+    struct event_id cursor = subscriber->cursor;
+    char after[EVENT_ID_TEXT];
+
+    if (!has_gap(subscriber, cursor))
+        return;
+    event_id_format(cursor, after);
+    (void)advance_find_gap(replica, subscriber, &cursor, after, false, &text);
+    add(batch,
+        (struct piece){
+            .buffer = text.failed ? NULL : subscriber->framing->body(subscriber->request_id, text_span(&text)),
+            .cursor = cursor,
+            .is_own = true,
+            .is_gap = true,
+        },
+        0);
+    text_finish(&text);
+}
+
+/* --- gather --- */
+
+/* The message as this subscriber gets it. */
+static struct piece message_piece(struct replica *replica, struct subscriber *subscriber, struct entry *entry)
+{
+    struct buffer *encoded = entry->message->encoded;
+
+    if (subscriber->is_envelope) {
+        if (!entry->envelope && (entry->envelope = poll_encode_envelope(entry->message)))
+            history_count_bytes(replica, entry->envelope->size);
+        encoded = entry->envelope;
+    }
+    if (!encoded || subscriber->request_id == 1)
+        return (struct piece){.buffer = encoded, .cursor = entry->message->id, .is_message = true};
+    return (struct piece){
+        .buffer = subscriber->framing->message(subscriber->request_id, encoded),
+        .cursor = entry->message->id,
+        .is_own = true,
+        .is_message = true,
+    };
+}
+
+static void gather_messages(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
+{
+    struct merge_head *head;
+
+    merge_start(&replica->merge, subscriber, batch->cursor);
+    for (; !is_full(batch) && (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge)) {
+        if (!advance_is_visible(replica, head->link, head->entry)) {
+            batch->cursor = head->entry->message->id;
+            continue;
+        }
+        add(batch, message_piece(replica, subscriber, head->entry), 0);
+        if (batch->failed)
+            return;
+    }
+}
+
+static void gather_end(struct subscriber *subscriber, struct batch *batch)
+{
+    add(batch,
+        (struct piece){
+            .buffer = subscriber->framing->end(subscriber->request_id),
+            .cursor = batch->cursor,
+            .is_own = true,
+            .is_last = true,
+        },
+        0);
+}
+
+static void gather(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
+{
+    /* Not all of it: the arrays are 14 KiB, and this runs for every delivery. */
+    batch->count = 0;
+    batch->has_half = subscriber->half != NULL;
+    batch->failed = false;
+    batch->bytes = 0;
+    batch->cursor = subscriber->cursor;
+    if (batch->has_half)
+        add(batch, (struct piece){.buffer = subscriber->half, .cursor = subscriber->cursor, .is_last = subscriber->is_last},
+            subscriber->half_offset);
+    if (subscriber->is_last || subscriber->is_poll)
+        return;
+    gather_gap(replica, subscriber, batch);
+    if (!batch->failed)
+        gather_messages(replica, subscriber, batch);
+    if (subscriber->is_ending && !batch->failed && !is_full(batch))
+        gather_end(subscriber, batch);
+}
+
+/* --- write and commit --- */
+
+static void drop_half(struct replica *replica, struct subscriber *subscriber)
+{
+    if (subscriber->is_pinned)
+        pins_let_go(&replica->pins, subscriber->half);
+    buffer_unref(subscriber->half);
+    subscriber->half = NULL;
+    subscriber->half_offset = 0;
+    subscriber->is_pinned = false;
+}
+
+static void commit_piece(struct replica *replica, struct subscriber *subscriber, const struct piece *piece)
+{
+    subscriber->cursor = piece->cursor;
+    replica->metrics->deliveries += piece->is_message;
+    if (piece->is_gap)
+        advance_gap_told(replica, subscriber);
+}
+
+/* The socket stopped in the middle of `piece`: it is kept. False: no memory. */
+static bool keep_half(struct replica *replica, struct subscriber *subscriber, struct piece *piece, bool is_half, size_t written)
+{
+    if (is_half) {
+        subscriber->half_offset += written;
+    } else {
+        commit_piece(replica, subscriber, piece);
+        subscriber->half = piece->is_own ? piece->buffer : buffer_ref(piece->buffer);
+        subscriber->half_offset = written;
+        subscriber->is_last = piece->is_last;
+    }
+    if (!subscriber->is_pinned)
+        subscriber->is_pinned = pins_hold(&replica->pins, subscriber->half, !is_half && !piece->is_own);
+    return subscriber->is_pinned;
+}
+
+static void release_from(struct batch *batch, int first)
+{
+    for (int i = first; i < batch->count; i++)
+        if (batch->pieces[i].is_own)
+            buffer_unref(batch->pieces[i].buffer);
+}
+
+enum commit { COMMIT_ALL, COMMIT_PART, COMMIT_LAST, COMMIT_NO_MEMORY };
+
+static enum commit commit(struct replica *replica, struct subscriber *subscriber, struct batch *batch, size_t written)
+{
+    for (int i = 0; i < batch->count; i++) {
+        struct piece *piece = &batch->pieces[i];
+        size_t size = batch->parts[i].iov_len;
+        bool is_half = i == 0 && batch->has_half;
+
+        if (written < size) {
+            bool begun = is_half || written > 0;
+            bool kept = !begun || keep_half(replica, subscriber, piece, is_half, written);
+
+            release_from(batch, begun ? i + 1 : i);
+            return kept ? COMMIT_PART : COMMIT_NO_MEMORY;
+        }
+        written -= size;
+        commit_piece(replica, subscriber, piece);
+        if (is_half)
+            drop_half(replica, subscriber);
+        else if (piece->is_own)
+            buffer_unref(piece->buffer);
+        if (piece->is_last) {
+            release_from(batch, i + 1);
+            return COMMIT_LAST;
+        }
+    }
+    subscriber->cursor = batch->cursor;
+    return COMMIT_ALL;
+}
+
+/* All that was gathered is written. The end of the stream, if it is wanted, had no room in the batch. */
+static void settle(struct replica *replica, struct subscriber *subscriber)
+{
+    bool more = subscriber_has_more(subscriber) || subscriber->is_ending;
+
+    subscriber_set_state(replica, subscriber, more ? SUBSCRIBER_READY : SUBSCRIBER_IDLE);
+}
+
+static void write_batch(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
+{
+    ssize_t written = replica->io->write(subscriber, batch->parts, batch->count);
+
+    replica->metrics->writes++;
+    if (written < 0) {
+        release_from(batch, batch->has_half ? 1 : 0);
+        subscriber_leave(replica, subscriber, LEAVE_BROKEN);
+        return;
+    }
+    if (written > 0)
+        subscriber->wrote_ms = replica->now_ms;
+    switch (commit(replica, subscriber, batch, (size_t)written)) {
+    case COMMIT_ALL:
+        settle(replica, subscriber);
+        break;
+    case COMMIT_PART:
+        subscriber_set_state(replica, subscriber, SUBSCRIBER_BLOCKED);
+        break;
+    case COMMIT_LAST:
+        subscriber_leave(replica, subscriber, LEAVE_DONE);
+        break;
+    case COMMIT_NO_MEMORY:
+        subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);
+        break;
+    }
+}
+
+/* A waiting long-poll: its answer, once there is something to tell. */
+static bool answer_poll(struct replica *replica, struct subscriber *subscriber)
+{
+    bool empty;
+    struct buffer *answer;
+
+    /* What history had no memory for is lost also for who takes bytes. */
+    if (advance_find_gap(replica, subscriber, &subscriber->cursor, NULL, false, NULL)) {
+        subscriber->poll_gap = true;
+        advance_gap_told(replica, subscriber);
+    }
+    answer = answers_get(replica, subscriber, subscriber->is_ending, &empty);
+    if (answer)
+        subscriber_write_next_take(subscriber, answer, true);
+    else if (empty)
+        settle(replica, subscriber);
+    else
+        subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);
+    return answer != NULL;
+}
+
+void advance(struct replica *replica, struct subscriber *subscriber)
+{
+    struct batch batch;
+
+    if (subscriber->state == SUBSCRIBER_BLOCKED || subscriber->state == SUBSCRIBER_OUT)
+        return;
+    if (subscriber->is_poll && !subscriber->half && !answer_poll(replica, subscriber))
+        return;
+    gather(replica, subscriber, &batch);
+    if (batch.count > 0) {
+        write_batch(replica, subscriber, &batch);
+    } else if (batch.failed) {
+        subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);
+    } else {
+        subscriber->cursor = batch.cursor;
+        settle(replica, subscriber);
+    }
+}

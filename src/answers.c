@@ -1,0 +1,238 @@
+#include "answers.h"
+
+#include "advance.h"
+#include "buffer.h"
+#include "framing.h"
+#include "message.h"
+#include "poll.h"
+#include "replica.h"
+#include "table.h"
+
+#include <stdlib.h>
+
+/* What one look through the channels found. */
+struct finding {
+    struct text messages;
+    struct text excepts;    /* each client that must not get one of them, between NULs */
+    struct event_id cursor; /* where the answer leaves the client */
+    uint64_t count;
+    uint64_t for_joined;    /* only who joined at this number or before may get all of them */
+    bool is_private;        /* something was hidden from the client for which it was made */
+};
+
+/* The key is what an answer depends on, besides the messages there are: the bytes of cursor, gap and the links' channels, in their order. */
+struct poll_cache {
+    UT_hash_handle hh;
+    struct buffer *answer; /* one reference */
+    struct finding finding; /* without the messages */
+    unsigned key_size;
+    char key[];
+};
+
+static const char ANSWER_HEADERS[] = "Status: 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n";
+
+static void make_key(struct text *key, const struct subscriber *subscriber)
+{
+    struct event_id cursor = subscriber->cursor;
+
+    text_append(key, (struct span){(const char *)&cursor, sizeof cursor});
+    text_append(key, (struct span){subscriber->poll_gap ? "g" : "-", 1});
+    for (uint32_t i = 0; i < subscriber->link_count; i++)
+        text_append(key, (struct span){(const char *)&subscriber->links[i].channel, sizeof(struct channel *)});
+}
+
+static bool is_excepted(const struct finding *finding, const char *client)
+{
+    char needle[NAME_MAX_BYTES + 2] = "";
+    size_t size;
+
+    if (!client || finding->excepts.size == 0)
+        return false;
+    size = strlen(client);
+    memcpy(needle + 1, client, size + 1);
+    return memmem(finding->excepts.bytes, finding->excepts.size, needle, size + 2) != NULL;
+}
+
+static struct poll_cache *find(struct replica *replica, const struct subscriber *subscriber, const struct text *key)
+{
+    struct poll_cache *cached;
+
+    HASH_FIND(hh, replica->answers, key->bytes, key->size, cached);
+    if (cached && (subscriber->joined > cached->finding.for_joined || is_excepted(&cached->finding, subscriber->client)))
+        return NULL;
+    return cached;
+}
+
+/* Takes the finding's excepts over. Lack of memory only means that the next client has its answer built anew. */
+static void remember(struct replica *replica, const struct text *key, struct buffer *answer, struct finding *finding)
+{
+    struct poll_cache *cached = calloc(1, sizeof *cached + key->size);
+
+    if (!cached)
+        return;
+    memcpy(cached->key, key->bytes, key->size);
+    cached->key_size = (unsigned)key->size;
+    HASH_ADD(hh, replica->answers, key, cached->key_size, cached);
+    if (!cached->hh.tbl) {
+        free(cached);
+        return;
+    }
+    cached->answer = buffer_ref(answer);
+    cached->finding = *finding;
+    cached->finding.messages = TEXT_EMPTY;
+    finding->excepts = TEXT_EMPTY;
+}
+
+static void forget(struct replica *replica, struct poll_cache *cached)
+{
+    HASH_DEL(replica->answers, cached);
+    buffer_unref(cached->answer);
+    text_finish(&cached->finding.excepts);
+    free(cached);
+}
+
+void replica_forget_answers(struct replica *replica)
+{
+    struct poll_cache *cached, *next;
+
+    HASH_ITER(hh, replica->answers, cached, next)
+        forget(replica, cached);
+}
+
+static struct buffer *entry_answer(struct replica *replica, struct entry *entry)
+{
+    if (!entry->answer && (entry->answer = poll_encode(entry->message)))
+        history_count_bytes(replica, entry->answer->size);
+    return entry->answer;
+}
+
+static void note_hidden(const struct replica *replica, struct finding *finding, const struct message *message)
+{
+    finding->is_private |= message->expires_ms > replica->now_ms;
+}
+
+static void note_found(struct finding *finding, const struct entry *entry, const struct buffer *answer)
+{
+    const struct message *message = entry->message;
+
+    if (finding->count++ > 0)
+        text_append_string(&finding->messages, ",");
+    text_append(&finding->messages, buffer_span(answer));
+    finding->cursor = message->id;
+    if (!message->store && entry->number - 1 < finding->for_joined)
+        finding->for_joined = entry->number - 1;
+    if (message->except_size > 0) {
+        text_append(&finding->excepts, (struct span){"", 1});
+        text_append(&finding->excepts, message_except(message));
+        text_append(&finding->excepts, (struct span){"", 1});
+    }
+}
+
+static bool is_full(const struct settings *settings, const struct finding *finding, size_t more)
+{
+    return finding->count > 0 && (finding->count == (uint64_t)settings->poll_max_messages ||
+                                  finding->messages.size + more > (size_t)settings->poll_max_bytes);
+}
+
+static void gather(struct replica *replica, struct subscriber *subscriber, struct finding *finding)
+{
+    struct merge_head *head;
+
+    merge_start(&replica->merge, subscriber, subscriber->cursor);
+    for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge)) {
+        struct buffer *answer;
+
+        if (!advance_is_visible(replica, head->link, head->entry)) {
+            note_hidden(replica, finding, head->entry->message);
+            continue;
+        }
+        answer = entry_answer(replica, head->entry);
+        if (!answer) {
+            finding->messages.failed = true;
+            return;
+        }
+        if (is_full(replica->settings, finding, answer->size))
+            return;
+        note_found(finding, head->entry, answer);
+    }
+    if (finding->count == 0)
+        finding->cursor = event_id_max(finding->cursor, replica->newest);
+}
+
+static struct buffer *build(struct subscriber *subscriber, const struct finding *finding)
+{
+    struct text body = TEXT_EMPTY;
+    struct buffer *answer = NULL;
+    struct span headers = {ANSWER_HEADERS, sizeof ANSWER_HEADERS - 1};
+
+    poll_append_start(&body, finding->cursor, subscriber->poll_gap);
+    text_append(&body, text_span(&finding->messages));
+    poll_append_end(&body);
+    if (!body.failed && !finding->messages.failed && !finding->excepts.failed)
+        answer = subscriber->framing->whole(subscriber->request_id, headers, text_span(&body));
+    text_finish(&body);
+    return answer;
+}
+
+/* `key`: under which to remember it, or NULL. */
+static struct buffer *make(struct replica *replica, struct subscriber *subscriber, const struct text *key, bool even_empty,
+                           bool *empty)
+{
+    struct finding finding = {.cursor = subscriber->cursor, .for_joined = UINT64_MAX};
+    struct buffer *answer = NULL;
+
+    gather(replica, subscriber, &finding);
+    *empty = finding.count == 0 && !subscriber->poll_gap && !finding.messages.failed && !even_empty;
+    if (*empty)
+        subscriber->cursor = finding.cursor;
+    else
+        answer = build(subscriber, &finding);
+    if (answer) {
+        subscriber->cursor = finding.cursor;
+        replica->metrics->deliveries += finding.count;
+        if (key && !finding.is_private)
+            remember(replica, key, answer, &finding);
+    }
+    text_finish(&finding.messages);
+    text_finish(&finding.excepts);
+    return answer;
+}
+
+static bool may_share(const struct subscriber *subscriber)
+{
+    for (uint32_t i = 0; i < subscriber->link_count; i++)
+        if (subscriber->links[i].floor > 0)
+            return false;
+    return subscriber->request_id == 1;
+}
+
+static struct buffer *share(struct replica *replica, struct subscriber *subscriber, struct poll_cache *cached)
+{
+    subscriber->cursor = cached->finding.cursor;
+    replica->metrics->deliveries += cached->finding.count;
+    replica->metrics->poll_answers_shared++;
+    return buffer_ref(cached->answer);
+}
+
+struct buffer *answers_get(struct replica *replica, struct subscriber *subscriber, bool even_empty, bool *empty)
+{
+    struct text key = TEXT_EMPTY;
+    struct poll_cache *cached;
+    struct buffer *answer;
+
+    *empty = false;
+    if (!may_share(subscriber))
+        return make(replica, subscriber, NULL, even_empty, empty);
+    make_key(&key, subscriber);
+    if (key.failed) {
+        text_finish(&key);
+        return NULL;
+    }
+    cached = find(replica, subscriber, &key);
+    if (cached && (cached->finding.count > 0 || even_empty || subscriber->poll_gap))
+        answer = share(replica, subscriber, cached);
+    else
+        answer = make(replica, subscriber, cached ? NULL : &key, even_empty, empty);
+    text_finish(&key);
+    return answer;
+}

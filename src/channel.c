@@ -1,0 +1,166 @@
+/*
+ * Channels: the table, and when subscribers are told. Pacing decides when a subscriber is advanced, never which messages it gets: a channel that
+ * was quiet for its pace is flushed at the end of the turn, what follows within the interval together at its end.
+ */
+#include "channel.h"
+
+#include "advance.h"
+#include "replica.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { CHANNEL_TIMEOUTS = 2 };
+
+struct channel *channel_find(struct replica *replica, struct span name)
+{
+    struct channel *channel;
+
+    HASH_FIND(hh, replica->channels, name.bytes, name.size, channel);
+    return channel;
+}
+
+static struct channel *create(struct replica *replica, struct span name)
+{
+    struct channel *channel = calloc(1, sizeof *channel + name.size);
+
+    if (!channel)
+        return NULL;
+    channel->policy = settings_channel_policy(replica->settings, name);
+    channel->pace.kind = TIMEOUT_PACE;
+    channel->trim.kind = TIMEOUT_TRIM;
+    channel->flushed_ms = INT64_MIN / 2;
+    channel->name_size = (unsigned char)name.size;
+    memcpy(channel->name, name.bytes, name.size);
+    LIST_INIT(&channel->solo);
+    LIST_INIT(&channel->shared);
+    if (!timeouts_reserve(&replica->timeouts, CHANNEL_TIMEOUTS))
+        goto no_timeouts;
+    HASH_ADD(hh, replica->channels, name, channel->name_size, channel);
+    if (!channel->hh.tbl)
+        goto no_entry;
+    channel->lost_through = replica->marks[channel->hh.hashv % REPLICA_MARKS];
+    replica->metrics->channels++;
+    return channel;
+
+no_entry:
+    timeouts_release(&replica->timeouts, CHANNEL_TIMEOUTS);
+no_timeouts:
+    free(channel);
+    return NULL;
+}
+
+struct channel *channel_open(struct replica *replica, struct span name)
+{
+    struct channel *channel = channel_find(replica, name);
+
+    return channel ? channel : create(replica, name);
+}
+
+void channel_close_unused(struct replica *replica, struct channel *channel)
+{
+    struct event_id *mark = &replica->marks[channel->hh.hashv % REPLICA_MARKS];
+
+    if (channel_has_subscribers(channel) || channel->history.count > 0)
+        return;
+    *mark = event_id_max(*mark, channel->lost_through);
+    if (channel->scheduled)
+        TAILQ_REMOVE(&replica->dirty, channel, dirty);
+    timeouts_clear(&replica->timeouts, &channel->pace);
+    timeouts_clear(&replica->timeouts, &channel->trim);
+    timeouts_release(&replica->timeouts, CHANNEL_TIMEOUTS);
+    history_finish(replica, channel);
+    HASH_DEL(replica->channels, channel);
+    replica->metrics->channels--;
+    free(channel);
+}
+
+void channel_notify(struct replica *replica, struct channel *channel)
+{
+    int64_t due_ms = channel->flushed_ms + channel->policy.pace_ms;
+    struct link *link;
+
+    if (channel->news || !channel_has_subscribers(channel))
+        return;
+    channel->news = true;
+    LIST_FOREACH(link, &channel->shared, of_channel)
+        subscriber_mark_pending(link);
+    if (due_ms > replica->now_ms) {
+        timeouts_set(&replica->timeouts, &channel->pace, due_ms);
+        return;
+    }
+    channel->scheduled = true;
+    TAILQ_INSERT_TAIL(&replica->dirty, channel, dirty);
+}
+
+/*
+ * Advances the list's subscribers once. False: some of the writable ones lack something still.
+ * Who leaves meanwhile is off the list, but its memory stays until the end of the worker's turn.
+ */
+static bool flush_list(struct replica *replica, struct link_list *links)
+{
+    struct link *link, *next;
+    bool settled = true;
+
+    for (link = LIST_FIRST(links); link; link = next) {
+        struct subscriber *subscriber = link->subscriber;
+
+        next = LIST_NEXT(link, of_channel);
+        if (next)
+            __builtin_prefetch(next->subscriber);
+        if (subscriber->state == SUBSCRIBER_IDLE)
+            advance(replica, subscriber);
+        settled &= subscriber->state != SUBSCRIBER_READY;
+    }
+    return settled;
+}
+
+void channel_flush(struct replica *replica, struct channel *channel)
+{
+    bool settled;
+
+    if (channel->scheduled)
+        TAILQ_REMOVE(&replica->dirty, channel, dirty);
+    timeouts_clear(&replica->timeouts, &channel->pace);
+    channel->scheduled = false;
+    channel->news = false;
+    channel->flushed_ms = replica->now_ms;
+    settled = flush_list(replica, &channel->solo);
+    settled &= flush_list(replica, &channel->shared);
+    if (settled)
+        channel->settled = replica->newest;
+    history_trim(replica, channel);
+}
+
+static bool lacks(const struct subscriber *subscriber, struct event_id id)
+{
+    return (subscriber->state == SUBSCRIBER_IDLE || subscriber->state == SUBSCRIBER_READY) &&
+           event_id_less(subscriber->cursor, id);
+}
+
+static void catch_up_list(struct replica *replica, struct link_list *links, struct event_id id)
+{
+    struct link *link, *next;
+
+    for (link = LIST_FIRST(links); link; link = next) {
+        struct subscriber *subscriber = link->subscriber;
+        struct event_id before;
+
+        next = LIST_NEXT(link, of_channel);
+        while (lacks(subscriber, id)) {
+            before = subscriber->cursor;
+            advance(replica, subscriber);
+            if (subscriber->state == SUBSCRIBER_OUT || !event_id_less(before, subscriber->cursor))
+                break;
+        }
+    }
+}
+
+void channel_catch_up(struct replica *replica, struct channel *channel, struct event_id id)
+{
+    if (!event_id_less(channel->settled, id))
+        return;
+    catch_up_list(replica, &channel->solo, id);
+    catch_up_list(replica, &channel->shared, id);
+    channel->settled = event_id_max(channel->settled, id);
+}

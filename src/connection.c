@@ -1,0 +1,399 @@
+/*
+ * Connections: bytes in through the record scanner, a whole request through libfcgi to a decision, everything out through the subscriber's advance.
+ * libfcgi never meets the socket.
+ */
+#include "connection.h"
+
+#include "answer.h"
+#include "buffer.h"
+#include "clock.h"
+#include "fcgi.h"
+#include "framing.h"
+#include "hub.h"
+#include "join.h"
+#include "request.h"
+#include "worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct connection *connection_of(struct subscriber *subscriber)
+{
+    return (struct connection *)((char *)subscriber - offsetof(struct connection, subscriber));
+}
+
+/* --- opening, closing, deadlines --- */
+
+static void set_deadline(struct connection *connection, int64_t after_ms)
+{
+    struct replica *replica = &connection->worker->replica;
+
+    connection->subscriber.timeout.kind = TIMEOUT_OTHER;
+    timeouts_set(&replica->timeouts, &connection->subscriber.timeout, replica->now_ms + after_ms);
+}
+
+static void clear_deadline(struct connection *connection)
+{
+    timeouts_clear(&connection->worker->replica.timeouts, &connection->subscriber.timeout);
+}
+
+static bool make_scanner(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+
+    if (connection->scanner)
+        return true;
+    connection->scanner = malloc(sizeof *connection->scanner);
+    if (!connection->scanner)
+        return false;
+    if (connection->state == CONNECTION_RESPONDING)
+        fcgi_scanner_init_running(connection->scanner, &worker->limits, connection->subscriber.request_id);
+    else
+        fcgi_scanner_init(connection->scanner, &worker->limits);
+    return true;
+}
+
+static void drop_scanner(struct connection *connection)
+{
+    if (!connection->scanner)
+        return;
+    fcgi_scanner_finish(connection->scanner);
+    free(connection->scanner);
+    connection->scanner = NULL;
+}
+
+static void on_event(struct ev_loop *loop, ev_io *watcher, int events);
+
+bool connection_open_take(struct worker *worker, int descriptor)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+
+    if (!connection || !timeouts_reserve(&worker->replica.timeouts, 1)) {
+        free(connection);
+        close(descriptor);
+        return false;
+    }
+    connection->worker = worker;
+    ev_io_init(&connection->watcher, on_event, descriptor, EV_READ);
+    connection->watcher.data = connection;
+    ev_io_start(worker->loop, &connection->watcher);
+    LIST_INSERT_HEAD(&worker->connections, connection, all);
+    worker->connection_count++;
+    worker->metrics.connections++;
+    set_deadline(connection, worker->settings->fastcgi_request_timeout);
+    return true;
+}
+
+void connection_close(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    enum connection_state state = connection->state;
+
+    if (state == CONNECTION_CLOSED)
+        return;
+    connection->state = CONNECTION_CLOSED;
+    if (state == CONNECTION_UNDECIDED)
+        TAILQ_REMOVE(&worker->undecided, connection, waiting);
+    if (state == CONNECTION_RESPONDING)
+        subscriber_leave(&worker->replica, &connection->subscriber, LEAVE_BROKEN);
+    clear_deadline(connection);
+    timeouts_release(&worker->replica.timeouts, 1);
+    drop_scanner(connection);
+    ev_io_stop(worker->loop, &connection->watcher);
+    close(connection->watcher.fd);
+    LIST_REMOVE(connection, all);
+    LIST_INSERT_HEAD(&worker->closed, connection, all);
+    worker->connection_count--;
+    worker->metrics.connections--;
+    worker->closed_one(worker->context);
+}
+
+void connection_timeout(struct timeout *timeout)
+{
+    struct connection *connection = connection_of((struct subscriber *)((char *)timeout - offsetof(struct subscriber, timeout)));
+
+    if (connection->in_request)
+        connection->worker->metrics.requests_timed_out++;
+    connection_close(connection);
+}
+
+void connection_drain(struct connection *connection)
+{
+    char byte;
+
+    if (connection->state != CONNECTION_READING || connection->in_request)
+        return;
+    if (recv(connection->watcher.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+        connection_close(connection);
+}
+
+/* --- what the replica asks for --- */
+
+ssize_t connection_write(struct subscriber *subscriber, const struct iovec *parts, int count)
+{
+    struct msghdr header = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+    ssize_t written = sendmsg(connection_of(subscriber)->watcher.fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS))
+        return 0;
+    return written;
+}
+
+void connection_want_write(struct subscriber *subscriber, bool wanted)
+{
+    struct connection *connection = connection_of(subscriber);
+    struct ev_loop *loop = connection->worker->loop;
+
+    ev_io_stop(loop, &connection->watcher);
+    ev_io_modify(&connection->watcher, wanted ? EV_READ | EV_WRITE : EV_READ);
+    ev_io_start(loop, &connection->watcher);
+}
+
+/* The response is complete and the front end keeps the connection: the next request. */
+static void read_next(struct connection *connection)
+{
+    clear_deadline(connection);
+    memset(&connection->subscriber, 0, sizeof connection->subscriber);
+    connection->state = CONNECTION_READING;
+    connection->in_request = false;
+    if (connection->scanner)
+        fcgi_scanner_reset(connection->scanner);
+    if ((connection->watcher.events & EV_WRITE) != 0)
+        connection_want_write(&connection->subscriber, false);
+    set_deadline(connection, connection->worker->settings->fastcgi_keep_timeout);
+}
+
+void connection_left(struct subscriber *subscriber, enum leave_reason reason)
+{
+    struct connection *connection = connection_of(subscriber);
+
+    if (connection->state == CONNECTION_CLOSED)
+        return;
+    if (reason == LEAVE_DONE && connection->keep && !connection->worker->is_draining)
+        read_next(connection);
+    else
+        connection_close(connection);
+}
+
+/* --- deciding --- */
+
+static void answer_take(struct connection *connection, struct buffer *answer)
+{
+    if (answer)
+        subscriber_answer_take(&connection->worker->replica, &connection->subscriber, answer);
+    else
+        connection_close(connection);
+}
+
+static void refuse(struct connection *connection, enum request_transport transport)
+{
+    struct worker *worker = connection->worker;
+    int64_t least = worker->settings->sse_refused_retry;
+
+    worker->metrics.requests_refused++;
+    answer_take(connection, answer_refusal(&framing_fastcgi, connection->subscriber.request_id, transport,
+                                           replica_jitter(&worker->replica, least, 6 * least)));
+}
+
+static void subscribe(struct connection *connection, const struct request *request)
+{
+    struct worker *worker = connection->worker;
+    uint16_t request_id = connection->subscriber.request_id;
+
+    if (request->method == METHOD_HEAD)
+        answer_take(connection, answer_head(&framing_fastcgi, request_id, request->transport));
+    else if (worker->is_draining || worker->metrics.subscribers >= worker->max_clients)
+        refuse(connection, request->transport);
+    else if (!join_subscriber(&worker->replica, &connection->subscriber, request, &framing_fastcgi, request_id))
+        connection_close(connection);
+}
+
+static void decide(struct connection *connection, char *const *params)
+{
+    struct worker *worker = connection->worker;
+    uint16_t request_id = connection->subscriber.request_id;
+    struct request request;
+    struct problem problem;
+    bool is_good = request_parse(&request, params, worker->settings, &problem);
+
+    if (is_good && request.method == METHOD_OPTIONS)
+        answer_take(connection, answer_options(&framing_fastcgi, request_id));
+    else if (is_good && request.endpoint == ENDPOINT_HEALTH)
+        answer_take(connection, answer_health(&framing_fastcgi, request_id));
+    else if (is_good && request_authorize(&request, worker->settings, &problem))
+        subscribe(connection, &request);
+    else {
+        worker->metrics.requests_bad++;
+        answer_take(connection, answer_problem(&framing_fastcgi, request_id, &problem));
+    }
+    request_finish(&request);
+}
+
+static void decide_too_large(struct connection *connection, int status)
+{
+    struct problem problem;
+
+    if (status == 431)
+        (void)problem_set(&problem, 431, "request_too_large", "The request's headers and parameters must not be above %d bytes.", FCGI_PARAMS_LIMIT);
+    else
+        (void)problem_set(&problem, 413, "body_too_large", "The request's body must not be above fastcgi.max_body.");
+    connection->worker->metrics.requests_bad++;
+    answer_take(connection, answer_problem(&framing_fastcgi, connection->subscriber.request_id, &problem));
+}
+
+static void decode_and_decide(struct connection *connection)
+{
+    struct decoder *decoder = &connection->worker->decoder;
+
+    switch (decoder_decode(decoder, text_span(&connection->scanner->records))) {
+    case DECODER_DONE:
+        text_finish(&connection->scanner->records);
+        decide(connection, decoder->request.envp);
+        decoder_release(decoder);
+        return;
+    case DECODER_BAD:
+        connection->worker->metrics.protocol_errors++;
+        break;
+    case DECODER_ERROR:
+        log_write(LOG_ERROR, "libfcgi cannot decode a request: %s", strerror(errno));
+        break;
+    }
+    connection_close(connection);
+}
+
+static void drop_idle_scanner(struct connection *connection)
+{
+    if (connection->state == CONNECTION_RESPONDING && connection->scanner && fcgi_scanner_is_idle(connection->scanner))
+        drop_scanner(connection);
+}
+
+void connection_decide(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    uint16_t refusal = connection->scanner->refusal;
+
+    assert(connection->state == CONNECTION_UNDECIDED);
+    TAILQ_REMOVE(&worker->undecided, connection, waiting);
+    worker->metrics.requests++;
+    clear_deadline(connection);
+    connection->state = CONNECTION_RESPONDING;
+    connection->keep = connection->scanner->keep;
+    connection->subscriber.request_id = connection->scanner->request_id;
+    if (refusal)
+        decide_too_large(connection, refusal);
+    else
+        decode_and_decide(connection);
+    drop_idle_scanner(connection);
+}
+
+/* --- reading --- */
+
+/* Answers to management records are small; a peer that does not even take those is closed. */
+static bool send_now(struct connection *connection, const char *bytes, size_t size)
+{
+    if (connection->state == CONNECTION_RESPONDING && connection->subscriber.half)
+        return false;
+    return send(connection->watcher.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+/* The front end gave its request up. */
+static bool abort_request(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    char end[FCGI_END_BYTES];
+
+    fcgi_put_end(end, connection->scanner->request_id);
+    if (!send_now(connection, end, sizeof end) || (!connection->scanner->keep && !connection->keep))
+        return false;
+    if (connection->state == CONNECTION_UNDECIDED)
+        TAILQ_REMOVE(&worker->undecided, connection, waiting);
+    if (connection->state != CONNECTION_RESPONDING) {
+        read_next(connection);
+        return true;
+    }
+    connection->keep = true;
+    subscriber_leave(&worker->replica, &connection->subscriber, LEAVE_DONE);
+    return connection->state != CONNECTION_CLOSED;
+}
+
+/* False: the connection is to be closed. */
+static bool handle(struct connection *connection, enum fcgi_event event)
+{
+    struct worker *worker = connection->worker;
+
+    switch (event) {
+    case FCGI_MORE:
+        return true;
+    case FCGI_REQUEST:
+        connection->state = CONNECTION_UNDECIDED;
+        TAILQ_INSERT_TAIL(&worker->undecided, connection, waiting);
+        return true;
+    case FCGI_REPLY:
+        return send_now(connection, connection->scanner->reply, connection->scanner->reply_size);
+    case FCGI_ABORT:
+        return abort_request(connection);
+    case FCGI_BAD:
+        worker->metrics.protocol_errors++;
+        return false;
+    case FCGI_NO_MEMORY:
+        return false;
+    }
+    return false;
+}
+
+static void take_input(struct connection *connection, struct span input)
+{
+    enum fcgi_event event;
+    size_t used;
+
+    do {
+        event = fcgi_scan(connection->scanner, input, &used);
+        input.bytes += used;
+        input.size -= used;
+        if (!handle(connection, event)) {
+            connection_close(connection);
+            return;
+        }
+    } while (event != FCGI_MORE);
+    drop_idle_scanner(connection);
+}
+
+/* The first byte of a request starts its clock. */
+static void note_request_begins(struct connection *connection)
+{
+    if (connection->state != CONNECTION_READING || connection->in_request)
+        return;
+    connection->in_request = true;
+    set_deadline(connection, connection->worker->settings->fastcgi_request_timeout);
+}
+
+static void read_input(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    ssize_t size = recv(connection->watcher.fd, worker->scratch, WORKER_READ_BYTES, MSG_DONTWAIT);
+
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (size <= 0 || !make_scanner(connection)) {
+        connection_close(connection);
+        return;
+    }
+    note_request_begins(connection);
+    take_input(connection, (struct span){worker->scratch, (size_t)size});
+}
+
+static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct connection *connection = watcher->data;
+    struct replica *replica = &connection->worker->replica;
+
+    (void)loop;
+    replica->now_ms = clock_monotonic_ms();
+    if ((events & EV_READ) != 0)
+        read_input(connection);
+    if ((events & EV_WRITE) != 0 && connection->state == CONNECTION_RESPONDING)
+        subscriber_writable(replica, &connection->subscriber);
+}

@@ -1,0 +1,138 @@
+#include "hub.h"
+
+#include "message.h"
+#include "sse.h"
+
+#include <assert.h>
+
+void hub_init(struct hub *hub, const struct settings *settings, struct event_id newest, struct inbox **inboxes, size_t inbox_count)
+{
+    *hub = (struct hub){.settings = settings, .newest = newest, .inboxes = inboxes, .inbox_count = inbox_count};
+    keys_init(&hub->keys);
+}
+
+void hub_finish(struct hub *hub)
+{
+    keys_finish(&hub->keys);
+}
+
+bool hub_has_room(struct hub *hub)
+{
+    for (size_t i = 0; i < hub->inbox_count; i++)
+        if (!inbox_has_room(hub->inboxes[i]))
+            return false;
+    return true;
+}
+
+uint64_t hub_published(struct hub *hub)
+{
+    return atomic_load_explicit(&hub->published, memory_order_acquire);
+}
+
+static bool is_duplicate(struct hub *hub, const struct publication *publication, struct event_id *id)
+{
+    const struct settings *settings = hub->settings;
+
+    if (publication->key.size == 0)
+        return false;
+    keys_trim(&hub->keys, hub->now_ms - settings->publish_key_window, (size_t)settings->publish_max_keys);
+    return keys_find(&hub->keys, publication->channel, publication->key, id);
+}
+
+static struct message *make_message(struct hub *hub, const struct publication *publication, struct event_id id)
+{
+    struct message_names names = {publication->channel, publication->event, publication->except};
+    struct buffer *encoded = sse_encode(id, publication->event, publication->data);
+    struct message *message = encoded ? message_create_take(id, &names, encoded) : NULL;
+
+    if (!message)
+        return NULL;
+    message->store = publication->store;
+    message->ingest_ms = hub->now_ms;
+    if (publication->ttl_ms > 0)
+        message->expires_ms = hub->now_ms + publication->ttl_ms;
+    return message;
+}
+
+static bool reserve(struct hub *hub)
+{
+    for (size_t i = 0; i < hub->inbox_count; i++)
+        if (!inbox_reserve(hub->inboxes[i]))
+            return false;
+    return true;
+}
+
+/* The number is raised first: from then on no worker decides a request without this message. */
+static void hand_on(struct hub *hub, struct message *message)
+{
+    atomic_fetch_add_explicit(&hub->published, 1, memory_order_release);
+    for (size_t i = 0; i < hub->inbox_count; i++)
+        inbox_put_take(hub->inboxes[i], (struct inbox_item){.message = message_ref(message)});
+    message_unref(message);
+}
+
+static bool remember_key(struct hub *hub, const struct publication *publication, struct event_id id)
+{
+    if (publication->key.size == 0)
+        return true;
+    keys_trim(&hub->keys, INT64_MIN, (size_t)hub->settings->publish_max_keys - 1);
+    return keys_add(&hub->keys, publication->channel, publication->key, id, hub->now_ms);
+}
+
+enum hub_result hub_publish(struct hub *hub, const struct publication *publication, struct event_id *id)
+{
+    struct message *message;
+
+    if (is_duplicate(hub, publication, id)) {
+        hub->metrics.messages_duplicate++;
+        return HUB_DUPLICATE;
+    }
+    *id = event_id_next(hub->newest, hub->wall_ms);
+    message = reserve(hub) ? make_message(hub, publication, *id) : NULL;
+    if (!message || !remember_key(hub, publication, *id)) {
+        message_unref(message);
+        hub->metrics.dropped_no_memory++;
+        return HUB_NO_MEMORY;
+    }
+    hub->newest = *id;
+    hub->metrics.messages_published++;
+    hand_on(hub, message);
+    return HUB_PUBLISHED;
+}
+
+static uint64_t *drop_counter(struct metrics *metrics, enum wire_error error)
+{
+    switch (error) {
+    case WIRE_BAD_FRAMES: return &metrics->dropped_bad_frames;
+    case WIRE_BAD_JSON: return &metrics->dropped_bad_json;
+    case WIRE_BAD_OPTION: return &metrics->dropped_bad_option;
+    case WIRE_BAD_CHANNEL: return &metrics->dropped_bad_channel;
+    case WIRE_BAD_DATA: return &metrics->dropped_bad_data;
+    case WIRE_TOO_LARGE: return &metrics->dropped_too_large;
+    case WIRE_NO_MEMORY: break;
+    }
+    return &metrics->dropped_no_memory;
+}
+
+static void publish(void *context, const struct publication *publication)
+{
+    struct event_id id;
+
+    (void)hub_publish(context, publication, &id);
+}
+
+static void reject(void *context, enum wire_error error, const char *reason)
+{
+    struct hub *hub = context;
+
+    ++*drop_counter(&hub->metrics, error);
+    log_limited(&hub->rejected, hub->now_ms, LOG_WARNING, "publication dropped: %s", reason);
+}
+
+void hub_take_frames(struct hub *hub, const struct span *frames, size_t count)
+{
+    struct wire_limits limits = {(size_t)hub->settings->publish_max_bytes, hub->settings->publish_channel_key};
+    struct wire_sink sink = {publish, reject, hub};
+
+    wire_decode(frames, count, &limits, &sink);
+}

@@ -1,0 +1,265 @@
+/*
+ * Joining: the place where a subscriber starts, what it is told of it, and the first bytes of its response.
+ */
+#include "join.h"
+
+#include "advance.h"
+#include "answers.h"
+#include "framing.h"
+#include "message.h"
+#include "replica.h"
+#include "request.h"
+#include "sse.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char STREAM_HEADERS[] = "Status: 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+                                     "X-Accel-Buffering: no\r\n";
+
+static int compare_channels(const void *a, const void *b)
+{
+    const struct link *left = a, *right = b;
+
+    return left->channel < right->channel ? -1 : left->channel > right->channel;
+}
+
+static void close_channels(struct replica *replica, struct subscriber *subscriber)
+{
+    for (uint32_t i = 0; i < subscriber->link_count; i++)
+        if (subscriber->links[i].channel)
+            channel_close_unused(replica, subscriber->links[i].channel);
+}
+
+static bool open_channels(struct replica *replica, struct subscriber *subscriber, const struct string_list *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        struct link *link = &subscriber->links[i];
+
+        link->channel = channel_open(replica, span_of(names->items[i]));
+        link->subscriber = subscriber;
+        if (!link->channel) {
+            close_channels(replica, subscriber);
+            return false;
+        }
+    }
+    /* One order, whatever the client's: long-polls of the same channels share answers. */
+    qsort(subscriber->links, subscriber->link_count, sizeof *subscriber->links, compare_channels);
+    return true;
+}
+
+static void link_up(struct subscriber *subscriber)
+{
+    for (uint32_t i = 0; i < subscriber->link_count; i++) {
+        struct link *link = &subscriber->links[i];
+        struct channel *channel = link->channel;
+
+        if (subscriber->link_count == 1) {
+            LIST_INSERT_HEAD(&channel->solo, link, of_channel);
+        } else {
+            LIST_INSERT_HEAD(&channel->shared, link, of_channel);
+            subscriber_mark_pending(link);
+        }
+    }
+}
+
+/* The memory a subscriber needs besides its own. */
+static bool equip(struct replica *replica, struct subscriber *subscriber, const struct request *request)
+{
+    size_t count = request->channels.count;
+
+    subscriber->link_count = (uint32_t)count;
+    subscriber->links = count == 1 ? &subscriber->own : calloc(count, sizeof *subscriber->links);
+    if (request->client)
+        subscriber->client = strdup(request->client);
+    if (!subscriber->links || (request->client && !subscriber->client) || !merge_reserve(&replica->merge, count) ||
+        !timeouts_reserve(&replica->timeouts, 1))
+        goto no_memory;
+    if (open_channels(replica, subscriber, &request->channels))
+        return true;
+    timeouts_release(&replica->timeouts, 1);
+no_memory:
+    subscriber_free_parts(subscriber);
+    return false;
+}
+
+/* A newcomer is given what history is for; marks from before are no gaps to it. */
+static void start_with_history(struct replica *replica, struct subscriber *subscriber)
+{
+    for (uint32_t i = 0; i < subscriber->link_count; i++) {
+        struct link *link = &subscriber->links[i];
+
+        link->floor = history_newcomer_floor(replica, link->channel);
+        link->told = link->channel->lost_through;
+    }
+    subscriber->cursor = EVENT_ID_ZERO;
+}
+
+static int compare_numbers_down(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return left > right ? -1 : left < right;
+}
+
+/* The number of the first of the last `last` visible entries in merged order; 0 when there are no more than that. False: no memory. */
+static bool find_cutoff(struct replica *replica, const struct subscriber *subscriber, uint32_t last, uint64_t *cutoff)
+{
+    size_t count = 0, total = 0;
+    uint64_t *numbers;
+
+    for (uint32_t i = 0; i < subscriber->link_count; i++)
+        total += subscriber->links[i].channel->history.count;
+    *cutoff = 0;
+    if (total <= last)
+        return true;
+    numbers = malloc(total * sizeof *numbers);
+    if (!numbers)
+        return false;
+    for (uint32_t i = 0; i < subscriber->link_count; i++) {
+        const struct link *link = &subscriber->links[i];
+        const struct history *history = &link->channel->history;
+
+        for (uint32_t n = 0, index = history->count; index-- > 0 && n < last;)
+            if (advance_is_visible(replica, link, history_at(history, index))) {
+                numbers[count++] = history_at(history, index)->number;
+                n++;
+            }
+    }
+    qsort(numbers, count, sizeof *numbers, compare_numbers_down);
+    if (count >= last)
+        *cutoff = numbers[last - 1];
+    free(numbers);
+    return true;
+}
+
+/* The cursor then stands just below the first of them. */
+static bool start_with_last(struct replica *replica, struct subscriber *subscriber, uint32_t last)
+{
+    struct merge_head *head;
+    uint64_t cutoff;
+
+    start_with_history(replica, subscriber);
+    if (!find_cutoff(replica, subscriber, last, &cutoff))
+        return false;
+    for (uint32_t i = 0; i < subscriber->link_count; i++)
+        if (subscriber->links[i].floor < cutoff)
+            subscriber->links[i].floor = cutoff;
+    subscriber->cursor = replica->newest;
+    merge_start(&replica->merge, subscriber, EVENT_ID_ZERO);
+    for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
+        if (advance_is_visible(replica, head->link, head->entry)) {
+            subscriber->cursor = event_id_before(head->entry->message->id);
+            break;
+        }
+    return true;
+}
+
+/* Finds the place where the subscriber starts; a gap there goes to `text` (NULL: only to poll_gap). */
+static bool find_start(struct replica *replica, struct subscriber *subscriber, const struct request *request, struct text *text)
+{
+    char asked[EVENT_ID_TEXT];
+    const char *after = asked;
+    bool is_lost = request->cursor_kind == CURSOR_BAD ||
+                   (request->cursor_kind == CURSOR_ID && event_id_less(replica->newest, request->cursor));
+
+    switch (request->cursor_kind) {
+    case CURSOR_NONE:
+        subscriber->cursor = replica->newest;
+        return true;
+    case CURSOR_LAST:
+        return start_with_last(replica, subscriber, request->last);
+    case CURSOR_ZERO:
+        start_with_history(replica, subscriber);
+        return true;
+    case CURSOR_BAD:
+        after = NULL;
+        break;
+    case CURSOR_TIME:
+        subscriber->cursor = event_id_less(replica->newest, request->cursor) ? replica->newest : request->cursor;
+        break;
+    case CURSOR_ID:
+        subscriber->cursor = request->cursor;
+        break;
+    }
+    if (request->cursor_kind == CURSOR_TIME)
+        snprintf(asked, sizeof asked, "%llu", (unsigned long long)request->cursor.ms + 1); /* it stands just below <ms>-0 */
+    else if (after)
+        event_id_format(request->cursor, asked);
+    if (is_lost)
+        start_with_history(replica, subscriber);
+    subscriber->poll_gap = advance_find_gap(replica, subscriber, &subscriber->cursor, after, is_lost, text);
+    if (subscriber->poll_gap)
+        advance_gap_told(replica, subscriber);
+    return true;
+}
+
+static void append_open(struct text *text, struct event_id cursor)
+{
+    char data[EVENT_ID_TEXT + 32], id[EVENT_ID_TEXT];
+
+    event_id_format(cursor, id);
+    snprintf(data, sizeof data, "{\"cursor\":\"%s\"}", id);
+    sse_append_event(text, cursor, span_of("sidecast.open"), span_of(data));
+}
+
+/* The response's first bytes: they leave in one record with the headers. */
+static struct buffer *start_stream(struct replica *replica, struct subscriber *subscriber, const struct request *request,
+                                   const struct text *gap)
+{
+    const struct settings *settings = replica->settings;
+    struct text body = TEXT_EMPTY;
+    struct buffer *start = NULL;
+    bool is_new = request->cursor_kind == CURSOR_NONE || request->cursor_kind == CURSOR_LAST;
+
+    text_append_format(&body, ":\nretry: %lld\n",
+                       (long long)replica_jitter(replica, settings->sse_retry / 2, settings->sse_retry * 3 / 2));
+    if (is_new && settings->sse_open_event)
+        append_open(&body, subscriber->cursor);
+    text_append(&body, text_span(gap));
+    if (!body.failed && !gap->failed)
+        start = subscriber->framing->start(subscriber->request_id, span_of(STREAM_HEADERS), text_span(&body));
+    text_finish(&body);
+    return start;
+}
+
+static struct buffer *start_poll(struct replica *replica, struct subscriber *subscriber, const struct request *request,
+                                 bool *empty)
+{
+    bool is_new = request->cursor_kind == CURSOR_NONE || request->cursor_kind == CURSOR_LAST;
+
+    return answers_get(replica, subscriber, is_new, empty);
+}
+
+bool join_subscriber(struct replica *replica, struct subscriber *subscriber, const struct request *request,
+                     const struct framing *framing, uint16_t request_id)
+{
+    const struct settings *settings = replica->settings;
+    struct text gap = TEXT_EMPTY;
+    struct buffer *start = NULL;
+    bool empty = false;
+
+    subscriber->framing = framing;
+    subscriber->request_id = request_id;
+    subscriber->is_poll = request->transport == TRANSPORT_POLL;
+    subscriber->is_envelope = request->envelope;
+    subscriber->joined = replica->number;
+    subscriber->ends_ms = replica->now_ms + (subscriber->is_poll
+        ? settings->poll_timeout
+        : replica_jitter(replica, settings->sse_max_age * 4 / 5, settings->sse_max_age));
+    if (!equip(replica, subscriber, request))
+        return false;
+    link_up(subscriber);
+    if (find_start(replica, subscriber, request, subscriber->is_poll ? NULL : &gap))
+        start = subscriber->is_poll ? start_poll(replica, subscriber, request, &empty)
+                                    : start_stream(replica, subscriber, request, &gap);
+    text_finish(&gap);
+    subscriber_unsettle(subscriber);
+    if (start)
+        subscriber_write_next_take(subscriber, start, subscriber->is_poll);
+    subscriber_begin(replica, subscriber);
+    if (!start && !empty)
+        subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);
+    return true;
+}

@@ -1,0 +1,16 @@
+#include "problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+_Bool problem_set(struct problem *problem, int status, const char *code, const char *format, ...)
+{
+    va_list arguments;
+
+    problem->status = status;
+    problem->code = code;
+    va_start(arguments, format);
+    vsnprintf(problem->message, sizeof problem->message, format, arguments);
+    va_end(arguments);
+    return 0;
+}

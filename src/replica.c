@@ -1,0 +1,165 @@
+#include "replica.h"
+
+#include "advance.h"
+#include "buffer.h"
+#include "message.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void replica_init(struct replica *replica, const struct settings *settings, const struct replica_io *io,
+                  struct metrics *metrics, struct event_id start, uint64_t seed)
+{
+    memset(replica, 0, sizeof *replica);
+    replica->settings = settings;
+    replica->io = io;
+    replica->metrics = metrics;
+    replica->random = seed;
+    replica->newest = start;
+    TAILQ_INIT(&replica->dirty);
+    TAILQ_INIT(&replica->idle);
+    TAILQ_INIT(&replica->ready);
+    TAILQ_INIT(&replica->blocked);
+    TAILQ_INIT(&replica->order);
+    pins_init(&replica->pins);
+    for (int i = 0; i < REPLICA_MARKS; i++)
+        replica->marks[i] = start;
+}
+
+void replica_finish(struct replica *replica)
+{
+    struct channel *channel, *next;
+
+    HASH_ITER(hh, replica->channels, channel, next) {
+        history_finish(replica, channel);
+        channel_close_unused(replica, channel);
+    }
+    replica_forget_answers(replica);
+    pins_finish(&replica->pins);
+    merge_finish(&replica->merge);
+    timeouts_finish(&replica->timeouts);
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_random(struct replica *replica)
+{
+    uint64_t z = replica->random += UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+int64_t replica_jitter(struct replica *replica, int64_t least, int64_t most)
+{
+    assert(least <= most);
+    return least + (int64_t)(next_random(replica) % (uint64_t)(most - least + 1));
+}
+
+/* There is no memory to keep the message: whoever lacks it is told of a gap. */
+static void lose(struct replica *replica, struct channel *channel, const struct message *message)
+{
+    struct span name = message_channel(message);
+    struct event_id *mark = channel ? &channel->lost_through
+                                    : &replica->marks[table_hash(name.bytes, name.size) % REPLICA_MARKS];
+
+    if (message->store)
+        *mark = message->id;
+    replica->metrics->dropped_no_memory++;
+}
+
+void replica_apply(struct replica *replica, struct message *message)
+{
+    struct channel *channel = channel_find(replica, message_channel(message));
+
+    replica->newest = message->id;
+    replica->number++;
+    replica_forget_answers(replica);
+    if (!message->store && !(channel && channel_has_subscribers(channel)))
+        return;
+    if (!channel)
+        channel = channel_open(replica, message_channel(message));
+    if (!channel || !history_append(replica, channel, message))
+        lose(replica, channel, message);
+    if (!channel)
+        return;
+    channel_notify(replica, channel);
+    history_trim(replica, channel);
+    history_enforce_budget(replica);
+}
+
+/* Those who have more than one write took: each once, then the sockets are looked at again. */
+static void advance_ready(struct replica *replica)
+{
+    struct subscriber *last = TAILQ_LAST(&replica->ready, subscriber_queue);
+    struct subscriber *subscriber;
+
+    while (last && (subscriber = TAILQ_FIRST(&replica->ready))) {
+        /* To the end, so that the round ends also if it stays ready. */
+        TAILQ_REMOVE(&replica->ready, subscriber, of_state);
+        TAILQ_INSERT_TAIL(&replica->ready, subscriber, of_state);
+        advance(replica, subscriber);
+        if (subscriber == last)
+            break;
+    }
+}
+
+/* Slow clients hold too many bytes that history has let go: those who hold the oldest are closed; they come back with their cursor. */
+static void enforce_pinned_bytes(struct replica *replica)
+{
+    while (replica->pins.bytes > (size_t)replica->settings->history_pinned_bytes) {
+        const struct buffer *oldest = pins_oldest(&replica->pins);
+        struct subscriber *subscriber, *next;
+
+        for (subscriber = TAILQ_FIRST(&replica->blocked); subscriber; subscriber = next) {
+            next = TAILQ_NEXT(subscriber, of_state);
+            if (subscriber->half == oldest)
+                subscriber_leave(replica, subscriber, LEAVE_SLOW);
+        }
+    }
+    replica->metrics->pinned_bytes = replica->pins.bytes;
+}
+
+bool replica_flush(struct replica *replica)
+{
+    while (!TAILQ_EMPTY(&replica->dirty))
+        channel_flush(replica, TAILQ_FIRST(&replica->dirty));
+    advance_ready(replica);
+    /* Envelopes and answers were made meanwhile. */
+    history_enforce_budget(replica);
+    enforce_pinned_bytes(replica);
+    replica_forget_answers(replica);
+    return !TAILQ_EMPTY(&replica->ready);
+}
+
+void replica_run_timeouts(struct replica *replica)
+{
+    struct timeout *timeout;
+
+    while ((timeout = timeouts_take_due(&replica->timeouts, replica->now_ms)) != NULL) {
+        switch (timeout->kind) {
+        case TIMEOUT_PACE:
+            channel_flush(replica, (struct channel *)((char *)timeout - offsetof(struct channel, pace)));
+            break;
+        case TIMEOUT_TRIM:
+            history_sweep(replica, (struct channel *)((char *)timeout - offsetof(struct channel, trim)));
+            break;
+        case TIMEOUT_SUBSCRIBER:
+            subscriber_timeout(replica, (struct subscriber *)((char *)timeout - offsetof(struct subscriber, timeout)));
+            break;
+        default:
+            replica->io->timeout(timeout);
+        }
+    }
+}
+
+void replica_reload(struct replica *replica)
+{
+    struct channel *channel, *next;
+
+    HASH_ITER(hh, replica->channels, channel, next) {
+        channel->policy = settings_channel_policy(replica->settings, channel_name(channel));
+        history_trim(replica, channel);
+    }
+    history_enforce_budget(replica);
+}

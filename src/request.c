@@ -1,0 +1,366 @@
+/*
+ * request: from FastCGI parameters to what a client asks for, and whether it may have it. The query is read twice: first for the
+ * transport alone, because also a refusal has to take the form that the client understands; then for the rest, up to the first
+ * fault. Lists of channels take repeats at first and lose them all at once.
+ */
+#include "request.h"
+
+#include "names.h"
+#include "query.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+/* Spellings that clients send. The first wins: a library adds its own to a URL that the page has put `cursor` in. */
+static const char *const cursor_names[] = {"last_event_id", "lastEventId", "lastEventID", "Last-Event-ID", "cursor"};
+enum { CURSOR_NAMES = sizeof cursor_names / sizeof *cursor_names };
+
+struct reading {
+    struct request *request;
+    const struct settings *settings;
+    struct problem *problem;
+    size_t cursor_rank; /* index in cursor_names of the best one seen */
+};
+
+const char *request_param(char *const *params, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (; *params; params++)
+        if (strncmp(*params, name, size) == 0 && (*params)[size] == '=')
+            return *params + size + 1;
+    return NULL;
+}
+
+/* The same, for parameters that say nothing when they are empty. */
+static const char *filled_param(char *const *params, const char *name)
+{
+    const char *value = request_param(params, name);
+
+    return value && *value ? value : NULL;
+}
+
+static bool no_memory(struct problem *problem)
+{
+    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
+}
+
+static struct span trim(struct span text)
+{
+    while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t'))
+        text = (struct span){text.bytes + 1, text.size - 1};
+    while (text.size > 0 && (text.bytes[text.size - 1] == ' ' || text.bytes[text.size - 1] == '\t'))
+        text.size--;
+    return text;
+}
+
+static bool add_channel(struct string_list *list, struct span name, const char *source, struct problem *problem)
+{
+    if (text_is_channel(name))
+        return names_add(list, name) || no_memory(problem);
+    if (name.size > 0 && memchr(name.bytes, '*', name.size))
+        return problem_set(problem, 400, "bad_channel", "%s takes channels by their full names, not patterns with *.", source);
+    return problem_set(problem, 400, "bad_channel",
+                       "%s takes names of 1 to 255 bytes of UTF-8 without control characters, spaces, commas and *.", source);
+}
+
+static bool check_count(const struct string_list *channels, const struct settings *settings, struct problem *problem)
+{
+    if (channels->count <= (size_t)settings->subscribe_max_channels)
+        return true;
+    return problem_set(problem, 400, "too_many_channels", "One request takes at most %lld channels; use several requests.",
+                       (long long)settings->subscribe_max_channels);
+}
+
+static bool read_channel(struct reading *reading, struct span value)
+{
+    return add_channel(&reading->request->channels, value, "channel=", reading->problem);
+}
+
+static bool read_last(struct reading *reading, struct span value)
+{
+    uint64_t last = 0;
+    bool digits = value.size > 0;
+
+    for (size_t i = 0; i < value.size && digits; i++) {
+        digits = value.bytes[i] >= '0' && value.bytes[i] <= '9';
+        if (last <= UINT32_MAX)
+            last = last * 10 + (uint64_t)(value.bytes[i] - '0');
+    }
+    if (!digits || last == 0)
+        return problem_set(reading->problem, 400, "bad_query", "last= takes a number from 1 on, in digits.");
+    reading->request->last = last > UINT32_MAX ? UINT32_MAX : (uint32_t)last;
+    return true;
+}
+
+static bool set_client(struct reading *reading, struct span value, const char *source)
+{
+    struct request *request = reading->request;
+
+    if (!text_is_label(value))
+        return problem_set(reading->problem, 400, "bad_query", "%s takes at most 255 bytes of UTF-8 without control characters.",
+                           source);
+    free(request->client);
+    request->client = NULL;
+    if (value.size == 0)
+        return true;
+    request->client = strndup(value.bytes, value.size);
+    return request->client || no_memory(reading->problem);
+}
+
+static bool read_client(struct reading *reading, struct span value)
+{
+    return set_client(reading, value, "client=");
+}
+
+static bool transport_named(struct span value, enum request_transport *transport)
+{
+    bool poll = span_equal(value, span_of("poll"));
+
+    if (!poll && !span_equal(value, span_of("sse")))
+        return false;
+    *transport = poll ? TRANSPORT_POLL : TRANSPORT_SSE;
+    return true;
+}
+
+/* The choice itself is made before all else, see choose_transport. */
+static bool read_transport(struct reading *reading, struct span value)
+{
+    enum request_transport transport;
+
+    return transport_named(value, &transport) ||
+           problem_set(reading->problem, 400, "bad_query", "transport= takes sse or poll.");
+}
+
+static bool read_envelope(struct reading *reading, struct span value)
+{
+    reading->request->envelope = span_equal(value, span_of("1"));
+    return reading->request->envelope || span_equal(value, span_of("0")) ||
+           problem_set(reading->problem, 400, "bad_query", "envelope= takes 1 or 0.");
+}
+
+static void set_cursor(struct request *request, struct span text)
+{
+    static const enum request_cursor kinds[] = {
+        [EVENT_ID_BAD] = CURSOR_BAD, [EVENT_ID_TIME] = CURSOR_TIME, [EVENT_ID_FULL] = CURSOR_ID};
+
+    request->cursor = EVENT_ID_ZERO;
+    request->cursor_kind = kinds[event_id_parse(text, &request->cursor)];
+    if (request->cursor_kind == CURSOR_TIME && event_id_compare(request->cursor, EVENT_ID_ZERO) == 0)
+        request->cursor_kind = CURSOR_ZERO;
+}
+
+/* A cursor that cannot be decoded is one that cannot be understood: a gap, not an error. */
+static void read_cursor(struct reading *reading, size_t rank, struct span raw)
+{
+    struct query_text value;
+    struct span text = query_decode(raw, &value);
+
+    if (raw.size == 0 || rank > reading->cursor_rank)
+        return;
+    reading->cursor_rank = rank;
+    if (value.broken || text.size > NAME_MAX_BYTES)
+        reading->request->cursor_kind = CURSOR_BAD;
+    else
+        set_cursor(reading->request, text);
+}
+
+static const struct parameter {
+    const char *name;
+    bool (*read)(struct reading *reading, struct span value);
+} parameters[] = {
+    {"channel", read_channel},
+    {"last", read_last},
+    {"client", read_client},
+    {"transport", read_transport},
+    {"envelope", read_envelope},
+};
+
+static bool bad_encoding(struct problem *problem)
+{
+    return problem_set(problem, 400, "bad_query", "The query takes UTF-8, percent-encoded (a percent sign itself is %%25).");
+}
+
+static bool read_pair(struct reading *reading, struct span key, struct span raw)
+{
+    struct query_text value;
+
+    for (size_t i = 0; i < CURSOR_NAMES; i++)
+        if (span_equal(key, span_of(cursor_names[i]))) {
+            read_cursor(reading, i, raw);
+            return true;
+        }
+    for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+        if (span_equal(key, span_of(parameters[i].name))) {
+            struct span text = query_decode(raw, &value);
+
+            if (value.broken || (text.size <= NAME_MAX_BYTES && !text_is_utf8(text)))
+                return bad_encoding(reading->problem);
+            return parameters[i].read(reading, text);
+        }
+    return true;
+}
+
+static bool read_query(struct reading *reading, const char *query)
+{
+    struct query_text key;
+    struct span raw_key, raw;
+
+    while (query_next_pair(&query, &raw_key, &raw)) {
+        query_decode(raw_key, &key);
+        if (key.broken)
+            return bad_encoding(reading->problem);
+        if (!read_pair(reading, (struct span){key.bytes, key.size}, raw))
+            return false;
+    }
+    if (!names_drop_repeats(&reading->request->channels))
+        return no_memory(reading->problem);
+    return check_count(&reading->request->channels, reading->settings, reading->problem);
+}
+
+/* Whether `item` of an Accept header is `type`, with whatever parameters. */
+static bool is_media_type(struct span item, const char *type)
+{
+    const char *parameters_at = item.size > 0 ? memchr(item.bytes, ';', item.size) : NULL;
+
+    if (parameters_at)
+        item.size = (size_t)(parameters_at - item.bytes);
+    item = trim(item);
+    return item.size == strlen(type) && strncasecmp(item.bytes, type, item.size) == 0;
+}
+
+/* The media type that comes first; q-values are passed over: what sends both names the one it is made for first. */
+static enum request_transport accepted_transport(const char *accept)
+{
+    struct span item;
+
+    while (query_next_item(&accept, ',', &item)) {
+        if (is_media_type(item, "text/event-stream"))
+            return TRANSPORT_SSE;
+        if (is_media_type(item, "application/json"))
+            return TRANSPORT_POLL;
+    }
+    return TRANSPORT_SSE;
+}
+
+/* Without a verdict on the query: the last good transport= in it, else by `accept`. */
+static enum request_transport choose_transport(const char *query, const char *accept)
+{
+    enum request_transport transport = accepted_transport(accept);
+    struct query_text key, value;
+    struct span raw_key, raw;
+
+    while (query_next_pair(&query, &raw_key, &raw)) {
+        if (!span_equal(query_decode(raw_key, &key), span_of("transport")) || key.broken)
+            continue;
+        struct span name = query_decode(raw, &value);
+        if (!value.broken)
+            transport_named(name, &transport);
+    }
+    return transport;
+}
+
+static bool read_endpoint(struct request *request, const char *endpoint, struct problem *problem)
+{
+    bool health = strcmp(endpoint, "health") == 0;
+
+    if (!health && strcmp(endpoint, "subscribe") != 0)
+        return problem_set(problem, 404, "unknown_endpoint", "SIDECAST_ENDPOINT takes subscribe or health.");
+    request->endpoint = health ? ENDPOINT_HEALTH : ENDPOINT_SUBSCRIBE;
+    return true;
+}
+
+static bool read_method(struct request *request, const char *method, struct problem *problem)
+{
+    static const char *const names[] = {[METHOD_GET] = "GET", [METHOD_HEAD] = "HEAD", [METHOD_OPTIONS] = "OPTIONS"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (method && strcmp(method, names[i]) == 0) {
+            request->method = (enum request_method)i;
+            return true;
+        }
+    return problem_set(problem, 405, "method_not_allowed", "Use GET, HEAD or OPTIONS here.");
+}
+
+static bool read_grant(struct request *request, const char *grant, struct problem *problem)
+{
+    struct span item;
+
+    if (!grant)
+        return true;
+    request->has_grant = true;
+    while (query_next_item(&grant, ',', &item)) {
+        item = trim(item);
+        if (item.size > 0 && !add_channel(&request->grant, item, "SIDECAST_CHANNELS", problem))
+            return false;
+    }
+    return names_drop_repeats(&request->grant) || no_memory(problem);
+}
+
+bool request_parse(struct request *request, char *const *params, const struct settings *settings, struct problem *problem)
+{
+    struct reading reading = {request, settings, problem, CURSOR_NAMES};
+    const char *query = request_param(params, "QUERY_STRING"), *accept = request_param(params, "HTTP_ACCEPT");
+    const char *endpoint = filled_param(params, "SIDECAST_ENDPOINT"), *client = filled_param(params, "SIDECAST_CLIENT");
+    const char *cursor = filled_param(params, "HTTP_LAST_EVENT_ID");
+
+    *request = (struct request){0};
+    query = query ? query : "";
+    request->transport = choose_transport(query, accept ? accept : "");
+    if (!read_endpoint(request, endpoint ? endpoint : "subscribe", problem) ||
+        !read_method(request, request_param(params, "REQUEST_METHOD"), problem))
+        return false;
+    if (request->endpoint == ENDPOINT_HEALTH)
+        return true;
+    if (!read_query(&reading, query) || !read_grant(request, request_param(params, "SIDECAST_CHANNELS"), problem))
+        return false;
+    if (client && !set_client(&reading, span_of(client), "SIDECAST_CLIENT"))
+        return false;
+    if (cursor)
+        set_cursor(request, span_of(cursor));
+    if (request->cursor_kind == CURSOR_NONE && request->last > 0)
+        request->cursor_kind = CURSOR_LAST;
+    return true;
+}
+
+void request_finish(struct request *request)
+{
+    names_finish(&request->channels);
+    names_finish(&request->grant);
+    free(request->client);
+    request->client = NULL;
+}
+
+static bool not_allowed(struct problem *problem)
+{
+    return problem_set(problem, 403, "not_allowed", "This request asks for a channel that it may not listen to.");
+}
+
+static bool authorize_by_grant(struct request *request, const struct settings *settings, struct problem *problem)
+{
+    if (request->grant.count == 0)
+        return not_allowed(problem);
+    if (request->channels.count == 0) {
+        names_finish(&request->channels);
+        request->channels = request->grant;
+        request->grant = (struct string_list){0};
+        return check_count(&request->channels, settings, problem);
+    }
+    for (size_t i = 0; i < request->channels.count; i++)
+        if (!names_have(&request->grant, request->channels.items[i]))
+            return not_allowed(problem);
+    return true;
+}
+
+bool request_authorize(struct request *request, const struct settings *settings, struct problem *problem)
+{
+    if (request->has_grant)
+        return authorize_by_grant(request, settings, problem);
+    if (request->channels.count == 0)
+        return problem_set(problem, 400, "no_channel", "Name what to listen to: channel=<name>, repeatable.");
+    for (size_t i = 0; i < request->channels.count; i++)
+        if (!settings_list_matches(&settings->access_public, span_of(request->channels.items[i])))
+            return not_allowed(problem);
+    return true;
+}

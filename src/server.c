@@ -1,0 +1,254 @@
+#include "server.h"
+
+#include "acceptor.h"
+#include "clock.h"
+#include "config.h"
+#include "hub.h"
+#include "ingest.h"
+#include "log.h"
+#include "state.h"
+#include "table.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+enum {
+    DESCRIPTOR_RESERVE = 256, /* for everything but clients and publishers */
+    REFUSAL_ROOM = 64,        /* connections above hub.max_clients, to be refused with an answer */
+};
+
+struct server {
+    struct settings *settings;
+    server_read_config *read_config;
+    void *context;
+    struct ev_loop *loop;
+    struct state state;
+    struct hub hub;
+    struct inbox *inboxes[1]; /* one per worker */
+    struct worker worker;
+    struct acceptor acceptor;
+    struct ingest ingest;
+    bool is_stopping;
+    ev_signal terminate, interrupt, hangup, user;
+    ev_timer stop_timer;
+};
+
+/* --- limits --- */
+
+/* Raises the descriptor limit to the hard limit, which is returned. */
+static rlim_t raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_max;
+}
+
+/* How many clients there can be so that descriptors never run out; 0: none. */
+static size_t clamp_clients(const struct settings *settings)
+{
+    rlim_t descriptors = raise_descriptor_limit();
+    int64_t wanted = settings->hub_max_clients;
+    int64_t possible = descriptors == RLIM_INFINITY
+        ? wanted
+        : (int64_t)descriptors - DESCRIPTOR_RESERVE - settings->publish_max_connections;
+
+    if (possible < 1) {
+        log_write(LOG_ERROR, "the descriptor limit %llu is too low: expected at least %lld (%d and publish.max_connections, and one per client)",
+                  (unsigned long long)descriptors, (long long)(settings->publish_max_connections + DESCRIPTOR_RESERVE + 1), DESCRIPTOR_RESERVE);
+        return 0;
+    }
+    if (possible < wanted)
+        log_write(LOG_NOTICE, "hub.max_clients is lowered to %lld: the descriptor limit is %llu", (long long)possible,
+                  (unsigned long long)descriptors);
+    return (size_t)(possible < wanted ? possible : wanted);
+}
+
+/* --- stopping --- */
+
+static void take_inbox(void *context)
+{
+    worker_take_inbox(context);
+}
+
+static void log_metrics(struct server *server)
+{
+    metrics_log(&server->hub.metrics);
+    metrics_log(&server->worker.metrics);
+}
+
+static void break_if_done(struct server *server)
+{
+    if (server->is_stopping && server->worker.connection_count == 0)
+        ev_break(server->loop, EVBREAK_ALL);
+}
+
+static void on_stop_timeout(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct server *server = watcher->data;
+
+    (void)events;
+    log_write(LOG_WARNING, "stop: %zu connections did not end within hub.stop_timeout", server->worker.connection_count);
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void stop(struct server *server)
+{
+    int64_t timeout_ms = server->settings->hub_stop_timeout;
+
+    if (server->is_stopping) {
+        ev_break(server->loop, EVBREAK_ALL);
+        return;
+    }
+    log_write(LOG_NOTICE, "stop: clients=%zu", server->worker.connection_count);
+    acceptor_finish(&server->acceptor);
+    ingest_drain(&server->ingest, take_inbox, &server->worker, timeout_ms / 4);
+    server->is_stopping = true;
+    worker_drain(&server->worker);
+    ev_timer_set(&server->stop_timer, (double)timeout_ms / 1000, 0.);
+    ev_timer_start(server->loop, &server->stop_timer);
+    break_if_done(server);
+}
+
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    stop(watcher->data);
+}
+
+static void on_connection_closed(void *context)
+{
+    struct server *server = context;
+
+    acceptor_closed_one(&server->acceptor);
+    break_if_done(server);
+}
+
+/* --- reload --- */
+
+static void report_restart(void *context, const char *section, const char *name)
+{
+    (void)context;
+    log_write(LOG_WARNING, "reload: %s.%s needs a restart, the old value stays", section, name);
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct server *server = watcher->data;
+    struct settings fresh;
+
+    (void)loop;
+    (void)events;
+    if (!server->read_config(&fresh, server->context))
+        return;
+    config_reload_take(server->settings, &fresh, report_restart, NULL);
+    log_set_level(server->settings->log_level);
+    worker_reload(&server->worker);
+    log_write(LOG_NOTICE, "reload: done");
+}
+
+static void on_user(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    log_metrics(watcher->data);
+}
+
+/* --- start --- */
+
+static void watch_signal(struct server *server, ev_signal *watcher, void (*handler)(struct ev_loop *, ev_signal *, int), int number)
+{
+    ev_signal_init(watcher, handler, number);
+    watcher->data = server;
+    ev_signal_start(server->loop, watcher);
+}
+
+static void watch_signals(struct server *server)
+{
+    signal(SIGPIPE, SIG_IGN);
+    watch_signal(server, &server->terminate, on_terminate, SIGTERM);
+    watch_signal(server, &server->interrupt, on_terminate, SIGINT);
+    watch_signal(server, &server->hangup, on_hangup, SIGHUP);
+    watch_signal(server, &server->user, on_user, SIGUSR1);
+    ev_timer_init(&server->stop_timer, on_stop_timeout, 0., 0.);
+    server->stop_timer.data = server;
+}
+
+/* libfcgi takes SIGTERM for itself, until ours is watched: a signal in between waits. */
+static bool init_libraries(struct server *server)
+{
+    sigset_t all, before;
+    bool done;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    json_object_seed(0);
+    server->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+    done = server->loop && table_init() && decoder_library_init();
+    if (done)
+        watch_signals(server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return done;
+}
+
+static int run(struct server *server, size_t max_clients)
+{
+    const struct settings *settings = server->settings;
+    struct event_id start;
+    char error[512] = "no memory";
+    int code = EXIT_START;
+
+    if (!state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), &start, error, sizeof error))
+        goto no_state;
+    server->inboxes[0] = &server->worker.inbox;
+    hub_init(&server->hub, settings, start, server->inboxes, 1);
+    if (!worker_init(&server->worker, server->loop, settings, &server->hub, start, max_clients))
+        goto no_worker;
+    server->worker.closed_one = on_connection_closed;
+    server->worker.context = server;
+    if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &server->state, error, sizeof error))
+        goto no_ingest;
+    if (!acceptor_init(&server->acceptor, server->loop, settings, server->inboxes, 1, max_clients + REFUSAL_ROOM, error, sizeof error))
+        goto no_acceptor;
+    log_write(LOG_NOTICE, "sidecast %s is ready", SIDECAST_VERSION);
+    ev_run(server->loop, 0);
+    log_metrics(server);
+    code = EXIT_OK;
+    acceptor_finish(&server->acceptor);
+no_acceptor:
+    ingest_finish(&server->ingest);
+no_ingest:
+    worker_finish(&server->worker);
+no_worker:
+    hub_finish(&server->hub);
+no_state:
+    if (code != EXIT_OK)
+        log_write(LOG_ERROR, "start: %s", error);
+    ev_loop_destroy(server->loop);
+    return code;
+}
+
+int server_run(struct settings *settings, server_read_config *read_config, void *context)
+{
+    static struct server server; /* its address is in many watchers; there is one per process */
+    size_t max_clients;
+
+    server = (struct server){.settings = settings, .read_config = read_config, .context = context};
+    log_set_level(settings->log_level);
+    max_clients = clamp_clients(settings);
+    if (max_clients == 0)
+        return EXIT_START;
+    if (!init_libraries(&server)) {
+        log_write(LOG_ERROR, "start: the libraries cannot be initialized");
+        return EXIT_START;
+    }
+    return run(&server, max_clients);
+}

@@ -1,0 +1,247 @@
+/*
+ * Subscribers: the lists they are on, their deadlines, and how they go. How they come is join.c, what they are sent is advance.c.
+ */
+#include "subscriber.h"
+
+#include "advance.h"
+#include "buffer.h"
+#include "framing.h"
+#include "message.h"
+#include "replica.h"
+#include "text.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* --- states and lists --- */
+
+static struct subscriber_queue *queue_of(struct replica *replica, enum subscriber_state state)
+{
+    switch (state) {
+    case SUBSCRIBER_IDLE: return &replica->idle;
+    case SUBSCRIBER_READY: return &replica->ready;
+    case SUBSCRIBER_BLOCKED: return &replica->blocked;
+    case SUBSCRIBER_OUT: break;
+    }
+    return NULL;
+}
+
+/* When something is to be done if nothing happens before. */
+static int64_t due_ms(const struct replica *replica, const struct subscriber *subscriber)
+{
+    int64_t heartbeat_ms = subscriber->wrote_ms + replica->settings->sse_heartbeat;
+
+    if (subscriber->state == SUBSCRIBER_BLOCKED)
+        return subscriber->wrote_ms + replica->settings->slow_close_after;
+    if (subscriber->is_poll || (subscriber->ends_ms < heartbeat_ms && !subscriber->is_ending))
+        return subscriber->ends_ms;
+    return heartbeat_ms;
+}
+
+/* A deadline that is set too early is corrected when it comes: a delivery need not touch the heap. */
+static void arm(struct replica *replica, struct subscriber *subscriber)
+{
+    int64_t due = due_ms(replica, subscriber);
+
+    if (subscriber->timeout.place == 0 || due < subscriber->timeout.due_ms)
+        timeouts_set(&replica->timeouts, &subscriber->timeout, due);
+}
+
+void subscriber_set_state(struct replica *replica, struct subscriber *subscriber, enum subscriber_state state)
+{
+    struct subscriber_queue *from = queue_of(replica, subscriber->state);
+    struct subscriber_queue *to = queue_of(replica, state);
+    bool was_blocked = subscriber->state == SUBSCRIBER_BLOCKED;
+
+    if (subscriber->state == state)
+        return;
+    /* The time in which it accepts nothing begins when there is something to accept. */
+    if (subscriber->state == SUBSCRIBER_IDLE && state == SUBSCRIBER_BLOCKED)
+        subscriber->wrote_ms = replica->now_ms;
+    if (from)
+        TAILQ_REMOVE(from, subscriber, of_state);
+    if (to)
+        TAILQ_INSERT_TAIL(to, subscriber, of_state);
+    subscriber->state = (uint8_t)state;
+    if (was_blocked != (state == SUBSCRIBER_BLOCKED) && state != SUBSCRIBER_OUT) {
+        replica->io->want_write(subscriber, state == SUBSCRIBER_BLOCKED);
+        arm(replica, subscriber);
+    }
+}
+
+void subscriber_mark_pending(struct link *link)
+{
+    if (link->pending)
+        return;
+    link->pending = true;
+    SLIST_INSERT_HEAD(&link->subscriber->pending, link, of_pending);
+}
+
+static bool link_has_more(const struct link *link, struct event_id cursor)
+{
+    const struct history *history = &link->channel->history;
+
+    return history->count > 0 && event_id_less(cursor, history_at(history, history->count - 1)->message->id);
+}
+
+bool subscriber_has_more(struct subscriber *subscriber)
+{
+    struct link *link, *next;
+    bool more = false;
+
+    if (subscriber->link_count == 1)
+        return link_has_more(subscriber->links, subscriber->cursor);
+    link = SLIST_FIRST(&subscriber->pending);
+    SLIST_INIT(&subscriber->pending);
+    for (; link; link = next) {
+        bool has_more = link_has_more(link, subscriber->cursor);
+
+        next = SLIST_NEXT(link, of_pending);
+        link->pending = false;
+        more |= has_more;
+        /* A channel marks its links at the first news only, so they stay until it is flushed. */
+        if (has_more || link->channel->news)
+            subscriber_mark_pending(link);
+    }
+    return more;
+}
+
+void subscriber_write_next_take(struct subscriber *subscriber, struct buffer *buffer, bool is_last)
+{
+    assert(!subscriber->half);
+    subscriber->half = buffer;
+    subscriber->half_offset = 0;
+    subscriber->is_last = is_last;
+}
+
+/* --- beginning and leaving --- */
+
+void subscriber_begin(struct replica *replica, struct subscriber *subscriber)
+{
+    replica->metrics->subscribers++;
+    subscriber->wrote_ms = replica->now_ms;
+    subscriber->timeout.kind = TIMEOUT_SUBSCRIBER;
+    subscriber_set_state(replica, subscriber, SUBSCRIBER_IDLE);
+    arm(replica, subscriber);
+    if (subscriber->half)
+        advance(replica, subscriber);
+}
+
+void subscriber_answer_take(struct replica *replica, struct subscriber *subscriber, struct buffer *response)
+{
+    if (!timeouts_reserve(&replica->timeouts, 1)) {
+        buffer_unref(response);
+        replica->io->left(subscriber, LEAVE_NO_MEMORY);
+        return;
+    }
+    subscriber->is_poll = true;
+    subscriber->ends_ms = INT64_MAX;
+    subscriber_write_next_take(subscriber, response, true);
+    subscriber_begin(replica, subscriber);
+}
+
+void subscriber_unsettle(struct subscriber *subscriber)
+{
+    for (uint32_t i = 0; i < subscriber->link_count; i++) {
+        struct channel *channel = subscriber->links[i].channel;
+
+        if (event_id_less(subscriber->cursor, channel->settled))
+            channel->settled = subscriber->cursor;
+    }
+}
+
+void subscriber_free_parts(struct subscriber *subscriber)
+{
+    if (subscriber->links != &subscriber->own)
+        free(subscriber->links);
+    free(subscriber->client);
+    subscriber->links = NULL;
+    subscriber->client = NULL;
+    subscriber->link_count = 0;
+}
+
+
+void subscriber_end(struct replica *replica, struct subscriber *subscriber)
+{
+    subscriber->is_ending = true;
+    if (subscriber->state != SUBSCRIBER_OUT)
+        advance(replica, subscriber);
+}
+
+static void unlink_channels(struct replica *replica, struct subscriber *subscriber)
+{
+    for (uint32_t i = 0; i < subscriber->link_count; i++) {
+        struct channel *channel = subscriber->links[i].channel;
+
+        LIST_REMOVE(&subscriber->links[i], of_channel);
+        /* Somebody may be walking over the channel: it is closed when its deadline comes. */
+        if (channel->history.count == 0)
+            timeouts_set(&replica->timeouts, &channel->trim, replica->now_ms);
+    }
+    SLIST_INIT(&subscriber->pending);
+}
+
+void subscriber_leave(struct replica *replica, struct subscriber *subscriber, enum leave_reason reason)
+{
+    if (subscriber->state == SUBSCRIBER_OUT)
+        return;
+    unlink_channels(replica, subscriber);
+    timeouts_clear(&replica->timeouts, &subscriber->timeout);
+    timeouts_release(&replica->timeouts, 1);
+    if (subscriber->is_pinned)
+        pins_let_go(&replica->pins, subscriber->half);
+    buffer_unref(subscriber->half);
+    subscriber->half = NULL;
+    subscriber->is_pinned = false;
+    subscriber_free_parts(subscriber);
+    subscriber_set_state(replica, subscriber, SUBSCRIBER_OUT);
+    replica->metrics->subscribers--;
+    if (reason == LEAVE_SLOW)
+        replica->metrics->subscribers_slow_closed++;
+    replica->io->left(subscriber, reason);
+}
+
+/* --- events --- */
+
+void subscriber_writable(struct replica *replica, struct subscriber *subscriber)
+{
+    if (subscriber->state != SUBSCRIBER_BLOCKED)
+        return;
+    subscriber_set_state(replica, subscriber, SUBSCRIBER_READY);
+    subscriber_unsettle(subscriber);
+    advance(replica, subscriber);
+}
+
+static void heartbeat(struct replica *replica, struct subscriber *subscriber)
+{
+    struct text line = TEXT_EMPTY;
+    struct buffer *buffer = NULL;
+
+    text_append_string(&line, replica->settings->sse_heartbeat_text);
+    text_append_string(&line, "\n");
+    if (!line.failed)
+        buffer = subscriber->framing->body(subscriber->request_id, text_span(&line));
+    text_finish(&line);
+    if (!buffer) {
+        subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);
+        return;
+    }
+    subscriber_write_next_take(subscriber, buffer, false);
+    advance(replica, subscriber);
+}
+
+void subscriber_timeout(struct replica *replica, struct subscriber *subscriber)
+{
+    int64_t now_ms = replica->now_ms;
+
+    if (due_ms(replica, subscriber) > now_ms)
+        ;
+    else if (subscriber->state == SUBSCRIBER_BLOCKED)
+        subscriber_leave(replica, subscriber, LEAVE_SLOW);
+    else if (subscriber->ends_ms <= now_ms)
+        subscriber_end(replica, subscriber);
+    else
+        heartbeat(replica, subscriber);
+    if (subscriber->state != SUBSCRIBER_OUT)
+        arm(replica, subscriber);
+}

@@ -1,0 +1,23 @@
+#include "table.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* The one secret of the process; set once, before any thread. */
+static unsigned char hash_key[crypto_shorthash_KEYBYTES];
+
+bool table_init(void)
+{
+    return getrandom(hash_key, sizeof hash_key, 0) == (ssize_t)sizeof hash_key;
+}
+
+unsigned table_hash(const void *key, size_t size)
+{
+    unsigned char out[crypto_shorthash_BYTES];
+    unsigned hash;
+
+    crypto_shorthash(out, key, size, hash_key);
+    memcpy(&hash, out, sizeof hash);
+    return hash;
+}

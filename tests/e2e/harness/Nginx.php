@@ -1,0 +1,134 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Sidecast\EndToEnd;
+
+use PHPUnit\Framework\Assert;
+
+/** nginx with the project's own snippets, on a unix socket in the private directory. */
+final class Nginx
+{
+    /** Where clients subscribe. */
+    public const EVENTS = '/events';
+    public readonly string $address;
+    public readonly string $accessLog;
+    private readonly string $config;
+    private Process $process;
+
+    public function __construct(private readonly string $directory, private readonly Daemon $daemon, private readonly Fpm $fpm)
+    {
+        $this->address = "unix://$directory/http.sock";
+        $this->accessLog = "$directory/access.log";
+        $this->config = "$directory/nginx.conf";
+    }
+
+    public function start(): void
+    {
+        mkdir("$this->directory/snippets");
+        foreach (['http', 'errors', 'location'] as $snippet) {
+            $this->adapt("sidecast-$snippet.conf");
+        }
+        file_put_contents($this->config, $this->configuration());
+        $this->process = new Process($this->command(), "$this->directory/nginx.log");
+        Loop::until(function (): bool {
+            Assert::assertTrue($this->process->isRunning(), "nginx did not start:\n" . $this->log());
+            return @stream_socket_client($this->address, $number, $message, 1) !== false;
+        }, 'nginx to serve');
+    }
+
+    public function connect(): HttpConnection
+    {
+        return new HttpConnection($this->address);
+    }
+
+    /** Reloads and waits until the new worker process is there. */
+    public function reload(): void
+    {
+        $before = $this->workers();
+        $this->process->signal(SIGHUP);
+        Loop::until(fn () => array_diff($this->workers(), $before) !== [], 'a new nginx worker');
+    }
+
+    /** @return list<int> process ids, old workers that shut down included */
+    public function workers(): array
+    {
+        $children = (string) @file_get_contents("/proc/{$this->process->pid}/task/{$this->process->pid}/children");
+        return array_map(intval(...), array_filter(explode(' ', $children)));
+    }
+
+    public function log(): string
+    {
+        return $this->process->err->text;
+    }
+
+    public function stop(): void
+    {
+        $this->process->signal(SIGTERM);
+        $this->process->waitForExit();
+    }
+
+    /** @return list<string> */
+    private function command(): array
+    {
+        return ['nginx', '-p', $this->directory, '-c', $this->config, '-e', 'stderr', '-g', 'daemon off;'];
+    }
+
+    /** Copies a snippet of the project with its paths moved into the private directory, as its user would adapt it. */
+    private function adapt(string $name): void
+    {
+        $text = file_get_contents(dirname(__DIR__, 3) . "/nginx/$name");
+        $moved = strtr($text, [
+            'unix:/run/sidecast/fastcgi.sock' => "unix:{$this->daemon->socket}",
+            '/var/log/nginx/sidecast.log' => $this->accessLog,
+        ]);
+        Assert::assertNotSame($text, $moved, "$name holds none of the paths that the suite moves");
+        file_put_contents("$this->directory/snippets/$name", $moved);
+    }
+
+    private function configuration(): string
+    {
+        $user = posix_getuid() === 0 ? "user root;\n" : '';
+        $events = self::EVENTS;
+        $pages = dirname(__DIR__) . '/pages';
+        return <<<CONF
+            {$user}worker_processes 1;
+            pid $this->directory/nginx.pid;
+            error_log stderr notice;
+            events { worker_connections 1000; }
+            http {
+                access_log off;
+                client_body_temp_path $this->directory/body;
+                fastcgi_temp_path $this->directory/fastcgi;
+                proxy_temp_path $this->directory/proxy;
+                uwsgi_temp_path $this->directory/uwsgi;
+                scgi_temp_path $this->directory/scgi;
+                include snippets/sidecast-http.conf;
+                server {
+                    listen unix:$this->directory/http.sock;
+                    client_max_body_size 8m;
+                    large_client_header_buffers 4 80k;
+                    include snippets/sidecast-errors.conf;
+                    location = $events {
+                        include snippets/sidecast-location.conf;
+                    }
+                    location = /granted {
+                        include snippets/sidecast-location.conf;
+                        fastcgi_param SIDECAST_CHANNELS granted/a,granted/b;
+                        fastcgi_param SIDECAST_CLIENT from-nginx;
+                    }
+                    location ~ \.php$ {
+                        root $pages;
+                        fastcgi_param REQUEST_METHOD \$request_method;
+                        fastcgi_param QUERY_STRING \$query_string;
+                        fastcgi_param CONTENT_TYPE \$content_type;
+                        fastcgi_param CONTENT_LENGTH \$content_length;
+                        fastcgi_param SCRIPT_FILENAME \$document_root\$fastcgi_script_name;
+                        fastcgi_param SIDECAST_PUBLISH {$this->daemon->publishEndpoint()};
+                        fastcgi_pass unix:{$this->fpm->socket};
+                    }
+                }
+            }
+            CONF;
+    }
+}

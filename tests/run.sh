@@ -1,0 +1,109 @@
+#!/bin/sh
+# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|e2e …   (make check calls it)
+#
+# Counted are the checks of scripts/lint.sh, cmocka tests, fuzz targets (their corpus replayed, or a run of libFuzzer) and
+# PHPUnit tests. Everything runs, also after a failure. A program that passes takes one line, one that fails shows all it
+# said. The last line is `<N> passed, <N> failed`; exits 1 if something failed, or if nothing ran.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+LIMIT_SECONDS=600 # for one program; none takes nearly so long
+passed=0
+failed=0
+said=build/check/said    # what the running program said
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+
+bounded() { # command …
+    timeout --kill-after=10 "$LIMIT_SECONDS" "$@"
+}
+
+# A program that fails without saying which test did counts as one failure.
+tell() { # name, exit code, tests passed, tests failed
+    failures=$4
+    if [ "$2" -ne 0 ] && [ "$failures" -eq 0 ]; then failures=1; fi
+    passed=$((passed + $3))
+    failed=$((failed + failures))
+    if [ "$failures" -eq 0 ]; then
+        echo "ok      $1: $3 passed"
+        return
+    fi
+    echo "FAILED  $1: $3 passed, $failures failed, exit code $2"
+    sed 's/^/    /' "$said"
+}
+
+count() { # pattern
+    grep -c "$1" "$said"
+}
+
+run_tap() { # name, command …: prints a line `ok …` or `not ok …` per test
+    name=$1
+    shift
+    code=0
+    bounded "$@" >"$said" 2>&1 </dev/null || code=$?
+    tell "$name" "$code" "$(count '^ok')" "$(count '^not ok')"
+}
+
+run_whole() { # name, command …: counts as one test
+    name=$1
+    shift
+    code=0
+    bounded "$@" >"$said" 2>&1 </dev/null || code=$?
+    tell "$name" "$code" $((code == 0)) $((code != 0))
+}
+
+run_unit() {
+    for source in tests/test_*.c; do
+        name=$(basename "$source" .c)
+        CMOCKA_MESSAGE_OUTPUT=TAP run_tap "$name" "build/check/$name"
+    done
+    for source in tests/fuzz/fuzz_*.c; do
+        name=$(basename "$source" .c)
+        run_whole "$name (corpus)" "build/check/$name" "tests/fuzz/corpus/${name#fuzz_}"
+    done
+}
+
+# What a run finds stays in build/fuzz; an input that fails becomes a file of the corpus by hand.
+run_fuzz() {
+    for source in tests/fuzz/fuzz_*.c; do
+        name=$(basename "$source" .c)
+        found=build/fuzz/corpus/${name#fuzz_}
+        mkdir -p "$found"
+        run_whole "$name (${FUZZ_SECONDS:-20} s)" "build/fuzz/$name" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 \
+            -print_final_stats=0 -verbosity=0 -artifact_prefix="build/fuzz/$name-" "$found" "tests/fuzz/corpus/${name#fuzz_}"
+        for input in "build/fuzz/$name"-crash-* "build/fuzz/$name"-timeout-* "build/fuzz/$name"-oom-* "build/fuzz/$name"-leak-*; do
+            if [ -e "$input" ]; then echo "        input that fails: $input"; fi
+        done
+    done
+}
+
+attribute() { # name: its value in the outermost <testsuite> of PHPUnit's report, 0 if there is none
+    value=$(sed -n "s/.*<testsuite [^>]*[ ]$1=\"\([0-9]*\)\".*/\1/p" "$report" 2>/dev/null | head -n 1)
+    echo "${value:-0}"
+}
+
+run_phpunit() { # name, configuration
+    report=build/check/phpunit.xml
+    rm -f "$report"
+    code=0
+    bounded phpunit -c "$2" --colors=never --log-junit "$report" >"$said" 2>&1 </dev/null || code=$?
+    failures=$(($(attribute errors) + $(attribute failures)))
+    tell "$1" "$code" $(($(attribute tests) - failures - $(attribute skipped))) "$failures"
+}
+
+mkdir -p build/check
+for group in "$@"; do
+    case $group in
+    lint) run_tap lint scripts/lint.sh ;;
+    unit) run_unit ;;
+    fuzz) run_fuzz ;;
+    php-client) run_phpunit php-client php-client/phpunit.xml ;;
+    e2e) run_phpunit e2e tests/e2e/phpunit.xml ;;
+    *)
+        echo "run.sh: unknown group '$group'" >&2
+        exit 2
+        ;;
+    esac
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,347 @@
+/*
+ * Clients with all kinds of cursors join, block, take bytes, break and come back, while messages come, time passes and policy
+ * changes; what each got is held against a model that remembers everything (history_model.h).
+ * SIDECAST_MODEL_SEED is the first seed (1), SIDECAST_MODEL_SEEDS how many there are (12).
+ */
+#include "history_model.h"
+
+enum { STEPS = 3000 };
+
+/* --- joining --- */
+
+static void on_write(struct client *client, size_t accepted)
+{
+    struct session *session = (struct session *)client;
+
+    (void)accepted;
+    see_evictions();
+    if ((session->log_count & (session->log_count - 1)) == 0)
+        session->log = realloc(session->log, (session->log_count ? session->log_count * 2 : 1) * sizeof *session->log);
+    session->log[session->log_count++] = (struct write_log){client->received.size, model.moment, fixture.replica.now_ms};
+    model.moment++;
+}
+
+/* What policy grants to a newcomer: for each channel the last by count and age, of these the last `last` in the order of all. */
+static void grant(struct session *session, size_t last)
+{
+    const struct settings *settings = &fixture.settings;
+    int64_t now_ms = fixture.replica.now_ms;
+    size_t counts[CHANNELS] = {0};
+
+    session->granted = calloc(model.count + 1, sizeof *session->granted);
+    session->is_newcomer = true;
+    session->start = fixture.replica.newest;
+    for (size_t i = model.count; i-- > 0 && last > 0;) {
+        const struct record *record = &model.records[i];
+
+        if (!record->store || record->expires_ms <= now_ms || record->gone != NEVER ||
+            record->ingest_ms < now_ms - settings->history_age || counts[record->channel] == (size_t)settings->history_messages)
+            continue;
+        counts[record->channel]++;
+        session->granted[i] = true;
+        if (!is_for(session, i))
+            continue;
+        session->start = event_id_before(record->id);
+        last--;
+    }
+}
+
+static void choose_cursor(struct session *session)
+{
+    struct wish *wish = &session->wish;
+
+    wish->cursor = (enum request_cursor)below(6);
+    wish->last = 1 + (uint32_t)below(one_in(3) ? 200 : 8);
+    wish->id = FIXTURE_START;
+    if (model.cursor_count > 0)
+        wish->id = model.cursors[below(model.cursor_count < CURSORS ? model.cursor_count : CURSORS)];
+    if (model.count > 0 && one_in(3))
+        wish->id = model.records[model.count - 1 - below(model.count < 300 ? model.count : 300)].id;
+    if (wish->cursor == CURSOR_TIME)
+        wish->id = event_id_before((struct event_id){wish->id.ms, 0});
+    if (wish->cursor == CURSOR_ID && one_in(20))
+        wish->id.ms += 1000000;
+    /* Resuming is what matters most. */
+    if (one_in(2))
+        wish->cursor = wish->cursor == CURSOR_TIME ? CURSOR_TIME : CURSOR_ID;
+}
+
+static void foresee_start(struct session *session)
+{
+    struct event_id newest = fixture.replica.newest;
+
+    switch (session->wish.cursor) {
+    case CURSOR_NONE: session->start = newest; break;
+    case CURSOR_LAST: grant(session, session->wish.last); break;
+    case CURSOR_BAD:
+    case CURSOR_ZERO:
+        session->is_lost = session->wish.cursor == CURSOR_BAD;
+        grant(session, SIZE_MAX);
+        break;
+    case CURSOR_TIME: session->start = event_id_less(newest, session->wish.id) ? newest : session->wish.id; break;
+    case CURSOR_ID:
+        session->start = session->wish.id;
+        session->is_lost = event_id_less(newest, session->wish.id);
+        if (session->is_lost)
+            grant(session, SIZE_MAX);
+        break;
+    }
+}
+
+static void step_join(void)
+{
+    struct session *session = model.sessions;
+    char channels[CHANNELS * 2 + 1] = "", *out = channels;
+
+    while (session->in_use)
+        if (++session == model.sessions + SESSIONS)
+            return;
+    session->in_use = true;
+    client_init(&session->client);
+    session->client.on_write = on_write;
+    session->channels = one_in(3) ? 1u << below(CHANNELS) : 1 + (unsigned)below((1u << CHANNELS) - 1);
+    for (int c = 0; c < CHANNELS; c++)
+        if (session->channels & 1u << c)
+            out += sprintf(out, out == channels ? "%s" : ",%s", channel_names[c]);
+    session->name = (int)below(4) - 1;
+    session->wish = (struct wish){
+        .channels = channels,
+        .client = session->name < 0 ? NULL : client_names[session->name],
+        .poll = one_in(3),
+        .envelope = one_in(4),
+        .request_id = one_in(4) ? 7 : 1,
+    };
+    if (one_in(4)) {
+        session->was_slow = true;
+        session->client.per_call = one_in(2) ? 1 + below(300) : SIZE_MAX;
+        session->client.budget = one_in(2) ? below(2000) : SIZE_MAX;
+    }
+    choose_cursor(session);
+    see_evictions();
+    session->met = model.count;
+    session->number = fixture.replica.number;
+    session->newest = fixture.replica.newest;
+    foresee_start(session);
+    join(&fixture, &session->client, session->wish);
+    session->wish.channels = NULL;
+}
+
+/* --- the other steps --- */
+
+static void step_publish(void)
+{
+    static char data[1 << 17];
+    size_t count = one_in(30) ? 1 + below(600) : 1 + below(4);
+
+    for (; count > 0 && model.count < RECORDS; count--) {
+        struct record *record = &model.records[model.count];
+        int64_t ttl_ms = one_in(8) ? 1000 * (1 + (int64_t)below(4)) : 0;
+
+        *record = (struct record){
+            .ingest_ms = fixture.replica.now_ms,
+            .expires_ms = ttl_ms ? fixture.replica.now_ms + ttl_ms : INT64_MAX,
+            .size = one_in(100) ? below(100000) : below(60),
+            .channel = (int)below(one_in(2) ? 2 : CHANNELS),
+            .except = one_in(6) ? (int)below(3) : -1,
+            .gone = NEVER,
+            .store = !one_in(8),
+        };
+        size_t head = (size_t)sprintf(data, "m%zu ", model.count);
+        memset(data + head, '.', record->size);
+        model.of_channel[record->channel][model.channel_count[record->channel]++] = model.count;
+        /* Known before it is applied: what history lets go meanwhile is seen with it. */
+        record->id = event_id_next(fixture.last, FIXTURE_START.ms + (uint64_t)(fixture.replica.now_ms - FIXTURE_START_MS));
+        record->number = fixture.replica.number + 1;
+        model.count++;
+        publish_with(&fixture, (struct publication){
+                                   .channel = channel_names[record->channel],
+                                   .data = {data, head + record->size},
+                                   .except = record->except < 0 ? NULL : client_names[record->except],
+                                   .ttl_ms = ttl_ms,
+                                   .transient = !record->store,
+                               });
+        assert_true(!record->store || fixture.replica.bytes <= (size_t)fixture.settings.history_bytes);
+    }
+}
+
+static struct session *any_session(void)
+{
+    struct session *session = &model.sessions[below(SESSIONS)];
+
+    return session->in_use && !session->client.has_left ? session : NULL;
+}
+
+static void step_socket(void)
+{
+    struct session *session = any_session();
+
+    if (!session)
+        return;
+    if (session->client.wants_write) {
+        client_takes(&fixture, &session->client, one_in(2) ? SIZE_MAX : below(3000));
+    } else if (one_in(2)) {
+        session->was_slow = true;
+        session->client.budget = one_in(3) ? 0 : below(2000);
+    }
+}
+
+static void step_leave(void)
+{
+    struct session *session = any_session();
+
+    if (!session)
+        return;
+    switch (below(3)) {
+    case 0: leave(&fixture, &session->client); break;
+    case 1: session->client.is_broken = true; break;
+    default: subscriber_end(&fixture.replica, &session->client.subscriber);
+    }
+}
+
+static void step_time(void)
+{
+    const struct settings *settings = &fixture.settings;
+
+    /* A worker does not sleep while somebody who takes bytes has more to come. */
+    turn(&fixture);
+    pass_ms(&fixture, one_in(10) ? (int64_t)below((size_t)settings->history_age * 2) : (int64_t)below(40));
+    see_evictions();
+    check_kept();
+    assert_true(fixture.replica.pins.bytes <= (size_t)settings->history_pinned_bytes);
+    assert_true(fixture.replica.bytes <= (size_t)settings->history_bytes);
+}
+
+static void choose_settings(void)
+{
+    struct settings *settings = &fixture.settings;
+
+    settings->history_messages = 1 + (int64_t)below(one_in(2) ? 5 : 100);
+    settings->history_age = 100 + (int64_t)below(one_in(2) ? 3000 : 60000);
+    settings->history_keep = one_in(2) ? 0 : (int64_t)below(10000);
+    settings->hub_pace = one_in(3) ? 0 : (int64_t)below(30);
+}
+
+static void step(void)
+{
+    size_t choice = below(100);
+
+    model.moment++;
+    if (choice < 40)
+        step_publish();
+    else if (choice < 55)
+        turn(&fixture);
+    else if (choice < 65)
+        step_time();
+    else if (choice < 80)
+        step_join();
+    else if (choice < 95)
+        step_socket();
+    else
+        step_leave();
+    see_evictions();
+    if (one_in(500)) {
+        choose_settings();
+        replica_reload(&fixture.replica);
+    }
+    see_evictions();
+    for (int i = 0; i < SESSIONS; i++)
+        if (model.sessions[i].in_use && model.sessions[i].client.has_left)
+            end_session(&model.sessions[i], false);
+}
+
+/* Everybody takes all there is; long-polls are answered at the latest when their time is over. */
+static void drain(void)
+{
+    for (int i = 0; i < SESSIONS; i++) {
+        struct client *client = &model.sessions[i].client;
+
+        client->is_broken = false;
+        client->per_call = client->budget = SIZE_MAX;
+        if (model.sessions[i].in_use && client->wants_write && !client->has_left)
+            client_takes(&fixture, client, SIZE_MAX);
+    }
+    pass_ms(&fixture, 40);
+    assert_true(TAILQ_EMPTY(&fixture.replica.ready) && TAILQ_EMPTY(&fixture.replica.blocked));
+    for (int i = 0; i < SESSIONS; i++)
+        if (model.sessions[i].in_use && !model.sessions[i].wish.poll)
+            end_session(&model.sessions[i], !model.sessions[i].client.has_left);
+    pass_ms(&fixture, fixture.settings.poll_timeout);
+    for (int i = 0; i < SESSIONS; i++)
+        if (model.sessions[i].in_use) {
+            assert_true(model.sessions[i].client.has_left);
+            end_session(&model.sessions[i], true);
+        }
+}
+
+static void begin(uint64_t seed)
+{
+    fixture_start(&fixture);
+    model.seed = model.random = seed;
+    model.count = model.cursor_count = 0;
+    model.moment = 0;
+    memset(model.channel_count, 0, sizeof model.channel_count);
+    memset(model.channel_gone, 0, sizeof model.channel_gone);
+    choose_settings();
+    fixture.settings.poll_max_messages = 1 + (int64_t)below(one_in(2) ? 5 : 100);
+    fixture.settings.poll_max_bytes = 1 + (int64_t)below(one_in(2) ? 2000 : 100000);
+    fixture.settings.sse_open_event = !one_in(4);
+    model.is_ample = one_in(2);
+    fixture.settings.history_bytes = model.is_ample ? INT64_C(1) << 40 : 5000 + (int64_t)below(400000);
+    fixture.settings.history_pinned_bytes = 1000 + (int64_t)below(one_in(2) ? 5000 : 500000);
+}
+
+static void run(uint64_t seed)
+{
+    begin(seed);
+    for (int i = 0; i < STEPS; i++)
+        step();
+    drain();
+    /* Channels without subscribers and history are gone. */
+    pass_ms(&fixture, 2 * 60000);
+    assert_null(fixture.replica.channels);
+    fixture_finish(&fixture);
+}
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void every_client_gets_every_message_once_in_order_or_is_told_of_a_gap(void **state)
+{
+    uint64_t first = number_from("SIDECAST_MODEL_SEED", 1), count = number_from("SIDECAST_MODEL_SEEDS", 12);
+
+    (void)state;
+    model.records = calloc(RECORDS, sizeof *model.records);
+    for (int c = 0; c < CHANNELS; c++)
+        model.of_channel[c] = calloc(RECORDS, sizeof *model.of_channel[c]);
+    print_message("seeds %llu to %llu\n", (unsigned long long)first, (unsigned long long)(first + count - 1));
+    for (uint64_t seed = first; seed < first + count; seed++)
+        run(seed);
+    print_message("%zu clients checked, %zu messages delivered, %zu losses told\n", model.checked, model.delivered,
+                  model.excused);
+    /* The seeds are such that all of it happens. */
+    assert_true(model.checked > 100 * count && model.delivered > 1000 * count && model.excused > 10 * count);
+    free(model.records);
+    for (int c = 0; c < CHANNELS; c++)
+        free(model.of_channel[c]);
+}
+
+/* After a failure: the seed to run it again with. */
+static int tell_seed(void **state)
+{
+    (void)state;
+    print_message("the last seed was %llu\n", (unsigned long long)model.seed);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(every_client_gets_every_message_once_in_order_or_is_told_of_a_gap, tell_seed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,372 @@
+#include "hub.h"
+
+#include "config.h"
+#include "message.h"
+#include "sse.h"
+#include "table.h"
+#include "text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { INBOXES = 2, INBOX_LIMIT = 10 };
+
+static const uint64_t WALL_MS = 1763899200000;
+
+struct fixture {
+    struct settings settings;
+    struct inbox inbox[INBOXES];
+    struct inbox *inboxes[INBOXES];
+    struct hub hub;
+};
+
+static void ignore(void *context)
+{
+    (void)context;
+}
+
+static int make(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    struct config_error error;
+
+    if (!config_read(&fixture->settings, NULL, "defaults", NULL, &error))
+        return -1;
+    for (int i = 0; i < INBOXES; i++) {
+        inbox_init(&fixture->inbox[i], INBOX_LIMIT, ignore, NULL);
+        fixture->inboxes[i] = &fixture->inbox[i];
+    }
+    hub_init(&fixture->hub, &fixture->settings, (struct event_id){WALL_MS, 0}, fixture->inboxes, INBOXES);
+    fixture->hub.wall_ms = WALL_MS;
+    fixture->hub.now_ms = 5000;
+    *state = fixture;
+    return 0;
+}
+
+static int finish(void **state)
+{
+    struct fixture *fixture = *state;
+
+    hub_finish(&fixture->hub);
+    for (int i = 0; i < INBOXES; i++)
+        inbox_finish(&fixture->inbox[i]);
+    config_finish(&fixture->settings);
+    free(fixture);
+    return 0;
+}
+
+/* --- what the hub is given --- */
+
+static void take(struct fixture *fixture, const char *json)
+{
+    struct span frame = span_of(json);
+
+    hub_take_frames(&fixture->hub, &frame, 1);
+}
+
+static enum hub_result publish_keyed(struct fixture *fixture, const char *channel, const char *key, struct event_id *id)
+{
+    struct publication publication = {.channel = span_of(channel), .data = span_of("x"), .key = span_of(key), .store = true};
+
+    return hub_publish(&fixture->hub, &publication, id);
+}
+
+/* --- what it hands on --- */
+
+/* The next message of an inbox; the caller's. */
+static struct message *next(struct fixture *fixture, int inbox)
+{
+    struct inbox_item item;
+
+    assert_true(inbox_take(&fixture->inbox[inbox], &item));
+    assert_non_null(item.message);
+    return item.message;
+}
+
+/* The next message of the first inbox is `channel` and `data`; the second has the very same one. */
+static struct event_id assert_next(struct fixture *fixture, const char *channel, const char *data)
+{
+    struct message *message = next(fixture, 0), *second = next(fixture, 1);
+    struct event_id id = message->id;
+    struct text text = TEXT_EMPTY;
+
+    assert_ptr_equal(message, second);
+    sse_append_data(&text, message->encoded);
+    assert_true(span_equal(message_channel(message), span_of(channel)));
+    assert_true(span_equal(text_span(&text), span_of(data)));
+    text_finish(&text);
+    message_unref(message);
+    message_unref(second);
+    return id;
+}
+
+static void assert_no_more(struct fixture *fixture)
+{
+    struct inbox_item item;
+
+    for (int i = 0; i < INBOXES; i++)
+        assert_false(inbox_take(&fixture->inbox[i], &item));
+}
+
+/* --- ids --- */
+
+static void ids_rise_within_a_millisecond_and_with_the_clock(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_id id;
+
+    take(fixture, "{\"channel\":\"c\",\"data\":\"a\"}");
+    take(fixture, "{\"channel\":\"d\",\"data\":\"b\"}");
+    id = assert_next(fixture, "c", "a");
+    assert_int_equal(event_id_compare(id, (struct event_id){WALL_MS, 1}), 0);
+    id = assert_next(fixture, "d", "b");
+    assert_int_equal(event_id_compare(id, (struct event_id){WALL_MS, 2}), 0);
+    fixture->hub.wall_ms++;
+    take(fixture, "{\"channel\":\"c\",\"data\":\"c\"}");
+    id = assert_next(fixture, "c", "c");
+    assert_int_equal(event_id_compare(id, (struct event_id){WALL_MS + 1, 0}), 0);
+}
+
+static void ids_rise_also_when_the_clock_steps_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_id before = fixture->hub.newest, id;
+
+    for (int i = 0; i < 100; i++) {
+        fixture->hub.wall_ms = WALL_MS - (uint64_t)(i * 3600000);
+        take(fixture, "{\"channel\":\"c\",\"data\":\"a\"}");
+        id = assert_next(fixture, "c", "a");
+        assert_true(event_id_less(before, id));
+        before = id;
+    }
+}
+
+static void a_dropped_publication_uses_up_no_id(void **state)
+{
+    struct fixture *fixture = *state;
+
+    take(fixture, "{");
+    take(fixture, "{\"channel\":\"c\",\"data\":\"a\"}");
+    assert_int_equal(assert_next(fixture, "c", "a").seq, 1);
+    assert_int_equal(hub_published(&fixture->hub), 1);
+}
+
+/* --- frames --- */
+
+static void two_and_three_frames_are_one_publication(void **state)
+{
+    struct fixture *fixture = *state;
+    struct span frames[] = {span_of("news"), span_of("line"), span_of("{\"event\":\"e\",\"ttl\":2,\"store\":false,\"except\":\"me\"}")};
+    struct message *message;
+
+    hub_take_frames(&fixture->hub, frames, 2);
+    assert_next(fixture, "news", "line");
+    hub_take_frames(&fixture->hub, frames, 3);
+    message = next(fixture, 0);
+    assert_true(span_equal(message_event(message), span_of("e")));
+    assert_true(span_equal(message_except(message), span_of("me")));
+    assert_false(message->store);
+    assert_int_equal(message->ingest_ms, 5000);
+    assert_int_equal(message->expires_ms, 7000);
+    message_unref(message);
+}
+
+static void channels_gives_one_message_with_an_id_each_in_list_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_id first, second;
+
+    take(fixture, "{\"channels\":[\"b\",\"a\"],\"data\":\"x\"}");
+    first = assert_next(fixture, "b", "x");
+    second = assert_next(fixture, "a", "x");
+    assert_true(event_id_less(first, second));
+    assert_no_more(fixture);
+}
+
+static void a_batch_is_taken_item_by_item(void **state)
+{
+    struct fixture *fixture = *state;
+
+    take(fixture, "[{\"channel\":\"a\",\"data\":\"1\"},{\"channel\":\"*\",\"data\":\"2\"},{\"channel\":\"b\",\"data\":\"3\"},7,"
+                  "{\"channel\":\"c\",\"data\":\"4\",\"shout\":true},{\"channel\":\"d\",\"data\":0.10}]");
+    assert_next(fixture, "a", "1");
+    assert_next(fixture, "b", "3");
+    assert_next(fixture, "d", "0.10");
+    assert_no_more(fixture);
+    assert_int_equal(fixture->hub.metrics.messages_published, 3);
+    assert_int_equal(fixture->hub.metrics.dropped_bad_channel, 1);
+    assert_int_equal(fixture->hub.metrics.dropped_bad_json, 1);
+    assert_int_equal(fixture->hub.metrics.dropped_bad_option, 1);
+}
+
+static void a_batch_larger_than_an_inbox_is_taken_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text batch = TEXT_EMPTY;
+
+    assert_true(hub_has_room(&fixture->hub));
+    for (int i = 0; i < 3 * INBOX_LIMIT; i++)
+        text_append_format(&batch, "%c{\"channel\":\"c\",\"data\":\"%d\"}", i == 0 ? '[' : ',', i);
+    text_append(&batch, (struct span){"]", 2});
+    take(fixture, batch.bytes);
+    text_finish(&batch);
+    assert_false(hub_has_room(&fixture->hub));
+    for (int i = 0; i < 3 * INBOX_LIMIT; i++) {
+        char data[16];
+
+        snprintf(data, sizeof data, "%d", i);
+        assert_next(fixture, "c", data);
+    }
+    assert_true(hub_has_room(&fixture->hub));
+}
+
+/* --- room --- */
+
+static void one_full_inbox_is_no_room(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < INBOX_LIMIT; i++) {
+        assert_true(hub_has_room(&fixture->hub));
+        take(fixture, "{\"channel\":\"c\",\"data\":\"a\"}");
+    }
+    assert_false(hub_has_room(&fixture->hub));
+    message_unref(next(fixture, 0));
+    assert_false(hub_has_room(&fixture->hub));
+    message_unref(next(fixture, 1));
+    assert_true(hub_has_room(&fixture->hub));
+}
+
+/* --- keys --- */
+
+static void a_key_that_was_seen_is_answered_with_the_first_id(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_id first, second;
+
+    assert_int_equal(publish_keyed(fixture, "c", "k", &first), HUB_PUBLISHED);
+    fixture->hub.wall_ms += 1000;
+    assert_int_equal(publish_keyed(fixture, "c", "k", &second), HUB_DUPLICATE);
+    assert_int_equal(event_id_compare(first, second), 0);
+    assert_next(fixture, "c", "x");
+    assert_no_more(fixture);
+    assert_int_equal(fixture->hub.metrics.messages_duplicate, 1);
+    assert_int_equal(publish_keyed(fixture, "d", "k", &second), HUB_PUBLISHED);
+    assert_int_equal(publish_keyed(fixture, "c", "", &second), HUB_PUBLISHED);
+    assert_int_equal(publish_keyed(fixture, "c", "", &second), HUB_PUBLISHED);
+}
+
+static void a_key_holds_for_its_window_and_no_longer(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t start_ms = fixture->hub.now_ms;
+    struct event_id id;
+
+    assert_int_equal(publish_keyed(fixture, "c", "k", &id), HUB_PUBLISHED);
+    fixture->hub.now_ms = start_ms + fixture->settings.publish_key_window;
+    assert_int_equal(publish_keyed(fixture, "c", "k", &id), HUB_DUPLICATE);
+    fixture->hub.now_ms++;
+    assert_int_equal(publish_keyed(fixture, "c", "k", &id), HUB_PUBLISHED);
+}
+
+static void above_max_keys_the_oldest_is_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_id id;
+
+    fixture->settings.publish_max_keys = 2;
+    publish_keyed(fixture, "c", "k1", &id);
+    publish_keyed(fixture, "c", "k2", &id);
+    publish_keyed(fixture, "c", "k3", &id);
+    assert_int_equal(publish_keyed(fixture, "c", "k2", &id), HUB_DUPLICATE);
+    assert_int_equal(publish_keyed(fixture, "c", "k3", &id), HUB_DUPLICATE);
+    assert_int_equal(publish_keyed(fixture, "c", "k1", &id), HUB_PUBLISHED);
+    assert_true(fixture->hub.keys.count <= 3);
+}
+
+static void a_key_in_a_list_of_channels_counts_for_each(void **state)
+{
+    struct fixture *fixture = *state;
+
+    take(fixture, "{\"channels\":[\"a\",\"b\"],\"data\":\"1\",\"key\":\"k\"}");
+    take(fixture, "{\"channels\":[\"b\",\"c\"],\"data\":\"2\",\"key\":\"k\"}");
+    assert_next(fixture, "a", "1");
+    assert_next(fixture, "b", "1");
+    assert_next(fixture, "c", "2");
+    assert_no_more(fixture);
+}
+
+/* --- drops --- */
+
+static void every_drop_is_counted_by_its_reason(void **state)
+{
+    struct fixture *fixture = *state;
+    struct metrics *metrics = &fixture->hub.metrics;
+    struct span four[] = {span_of("c"), span_of("d"), span_of("{}"), span_of("e")};
+    struct span not_utf8[] = {span_of("c"), span_of("\xff")};
+    struct span too_large[] = {span_of("c"), span_of("12345678901")};
+    struct {
+        const struct span *frames;
+        size_t count;
+        const uint64_t *counter;
+    } rows[] = {
+        {four, 4, &metrics->dropped_bad_frames},
+        {&(struct span){"{", 1}, 1, &metrics->dropped_bad_json},
+        {(struct span[]){span_of("c"), span_of("d"), span_of("{\"ttl\":0}")}, 3, &metrics->dropped_bad_option},
+        {(struct span[]){span_of("c d"), span_of("d")}, 2, &metrics->dropped_bad_channel},
+        {not_utf8, 2, &metrics->dropped_bad_data},
+        {too_large, 2, &metrics->dropped_too_large},
+    };
+
+    fixture->settings.publish_max_bytes = 10;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(*rows[i].counter, 0);
+        hub_take_frames(&fixture->hub, rows[i].frames, rows[i].count);
+        assert_int_equal(*rows[i].counter, 1);
+    }
+    assert_no_more(fixture);
+    assert_int_equal(metrics->messages_published, 0);
+    assert_int_equal(hub_published(&fixture->hub), 0);
+}
+
+static void the_channel_key_is_that_of_the_configuration(void **state)
+{
+    struct fixture *fixture = *state;
+
+    free(fixture->settings.publish_channel_key);
+    fixture->settings.publish_channel_key = strdup("category");
+    take(fixture, "{\"category\":\"kittens\",\"title\":\"t\"}");
+    assert_next(fixture, "kittens", "{\"category\":\"kittens\",\"title\":\"t\"}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, finish)
+        TEST(ids_rise_within_a_millisecond_and_with_the_clock),
+        TEST(ids_rise_also_when_the_clock_steps_back),
+        TEST(a_dropped_publication_uses_up_no_id),
+        TEST(two_and_three_frames_are_one_publication),
+        TEST(channels_gives_one_message_with_an_id_each_in_list_order),
+        TEST(a_batch_is_taken_item_by_item),
+        TEST(a_batch_larger_than_an_inbox_is_taken_whole),
+        TEST(one_full_inbox_is_no_room),
+        TEST(a_key_that_was_seen_is_answered_with_the_first_id),
+        TEST(a_key_holds_for_its_window_and_no_longer),
+        TEST(above_max_keys_the_oldest_is_forgotten),
+        TEST(a_key_in_a_list_of_channels_counts_for_each),
+        TEST(every_drop_is_counted_by_its_reason),
+        TEST(the_channel_key_is_that_of_the_configuration),
+    };
+
+    log_set_level(LOG_ERROR);
+    if (!table_init())
+        return 1;
+    return cmocka_run_group_tests_name("hub", tests, NULL, NULL);
+}
