@@ -60,6 +60,10 @@ build/check/sidecast.a: $(MODULES:%=build/check/%.o)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
+# What a test replaces to count it or to let it fail.
+TEST_LDFLAGS_channel := -Wl,--wrap=history_after
+TEST_LDFLAGS_subscriber := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
 build/check/test_%: tests/test_%.c build/check/sidecast.a
 	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $< build/check/sidecast.a \
 	    $(TEST_LDFLAGS_$*) $(LIBS) $(LDLIBS) -lcmocka -pthread

@@ -9,7 +9,7 @@ import { isLive, launch, openWindow, say, waitForLine } from './browser.js';
 import { Stack } from './stack.js';
 
 const SHOTS = fileURLToPath(new URL('../../build/browser/', import.meta.url));
-const WIDTHS = { narrow: 320, phone: 390, tablet: 800, wide: 1280 };
+const WIDTHS = { narrow: 320, medium: 800, wide: 1280 };
 let browser, stack;
 
 before(async () => {
@@ -38,10 +38,12 @@ async function useEverything(page) {
 }
 
 /** Where everything stands, but for what is inside a box that scrolls. */
-const places = (page) => page.evaluate(() => [...document.querySelectorAll('body *:not(.chat *, .text *, pre *)')].map((element) => {
-    const { left, top, height } = element.getBoundingClientRect();
-    return [element.id || element.className || element.nodeName, left + scrollX, top + scrollY, height].join(' ');
-}));
+const places = (page) => page.evaluate(() => [...document.querySelectorAll('body *:not(.chat *, .text *, pre *, option)')]
+    .filter((element) => element.checkVisibility())
+    .map((element) => {
+        const { left, top, height } = element.getBoundingClientRect();
+        return [element.id || element.className || element.nodeName, left + scrollX, top + scrollY, height].join(' ');
+    }));
 
 /** Visible texts whose colour is not far enough from what is behind them (WCAG 2, AA: 4.5 to 1). */
 const lowContrasts = (page) => page.evaluate(() => {
