@@ -19,6 +19,12 @@ void gate_guard(int listening_fd);
 /* The descriptor is going to be closed. */
 void gate_unguard(int listening_fd);
 
+/*
+ * Takes no more from the publishers: what they have written can still be read, then libzmq sees the end. A local publisher's next write fails at once
+ * (EPIPE), so that nothing is handed over that nobody will read; over TCP the kernel goes on taking bytes.
+ */
+void gate_shut_reading(void);
+
 /* Publishers connected now. any thread */
 size_t gate_count(void);
 /* Connections refused since the start. any thread */

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing to build, run and check Sidecast: deps.sh [--check] [build|run|check …]   (default: all groups)
+# Installs what is missing to build, run and check Sidecast: deps.sh [--check] [build|run|check|fuzz …]
+# (default: all but fuzz, which only CI needs)
 #
 # A package is needed when the command, header or file that it brings is missing, wherever that would come from. With
 # --check nothing is installed: it lists what is missing and exits 1, or prints nothing and exits 0.
@@ -32,6 +33,8 @@ run file /usr/lib/php/*/zmq.so php-zmq
 check command phpunit phpunit
 check file /usr/share/php/Psr/Log/autoload.php php-psr-log
 check command curl curl
+fuzz command clang clang
+fuzz file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-dev
 TABLE
 }
 
@@ -139,8 +142,8 @@ main() {
     [ $# -gt 0 ] || set -- build run check
     for group in "$@"; do
         case $group in
-        build | run | check) ;;
-        *) fail "unknown group '$group'; usage: deps.sh [--check] [build|run|check …]" ;;
+        build | run | check | fuzz) ;;
+        *) fail "unknown group '$group'; usage: deps.sh [--check] [build|run|check|fuzz …]" ;;
         esac
     done
 

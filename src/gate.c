@@ -122,6 +122,15 @@ static bool admit(int fd)
     return admitted;
 }
 
+void gate_shut_reading(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    sweep();
+    for (size_t i = 0; i < gate.count; i++)
+        shutdown(gate.publishers[i].fd, SHUT_RD);
+    pthread_mutex_unlock(&gate.lock);
+}
+
 size_t gate_count(void)
 {
     size_t count;

@@ -318,6 +318,7 @@ void ingest_drain(struct ingest *ingest, void (*take_inbox)(void *context), void
 {
     for (size_t i = 0; i < ingest->endpoint_count; i++)
         listener_unlink(&ingest->endpoints[i].listener);
+    gate_shut_reading();
     take_until_quiet(ingest, take_inbox, context, limit_ms);
     close_endpoints(ingest);
     take_all(ingest, take_inbox, context);

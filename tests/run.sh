@@ -10,7 +10,11 @@ cd "$(dirname "$0")/.." || exit 1
 LIMIT_SECONDS=600 # for one program; none takes nearly so long
 passed=0
 failed=0
-said=build/check/said    # what the running program said
+work=$(mktemp -d)        # a run's own, so that two can run at once
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+said=$work/said          # what the running program said
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 
@@ -36,12 +40,18 @@ count() { # pattern
     grep -c "$1" "$said"
 }
 
-run_tap() { # name, command …: prints a line `ok …` or `not ok …` per test
+run_tap() { # name, command …: prints a line `ok …` or `not ok …` per test, and perhaps `1..<how many>` at the start
     name=$1
     shift
     code=0
     bounded "$@" >"$said" 2>&1 </dev/null || code=$?
-    tell "$name" "$code" "$(count '^ok')" "$(count '^not ok')"
+    planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$said")
+    run=$(count '^\(not \)*ok ')
+    if [ "$code" -eq 0 ] && [ "${planned:-$run}" -ne "$run" ]; then
+        echo "$planned tests were to run, $run did" >>"$said"
+        code=1
+    fi
+    tell "$name" "$code" "$(count '^ok ')" "$(count '^not ok ')"
 }
 
 run_whole() { # name, command …: counts as one test
@@ -83,7 +93,7 @@ attribute() { # name: its value in the outermost <testsuite> of PHPUnit's report
 }
 
 run_phpunit() { # name, configuration
-    report=build/check/phpunit.xml
+    report=$work/phpunit.xml
     rm -f "$report"
     code=0
     bounded phpunit -c "$2" --colors=never --log-junit "$report" >"$said" 2>&1 </dev/null || code=$?
@@ -91,7 +101,6 @@ run_phpunit() { # name, configuration
     tell "$1" "$code" $(($(attribute tests) - failures - $(attribute skipped))) "$failures"
 }
 
-mkdir -p build/check
 for group in "$@"; do
     case $group in
     lint) run_tap lint scripts/lint.sh ;;

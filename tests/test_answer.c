@@ -93,7 +93,7 @@ static void a_refused_poll_is_503_with_whole_seconds_rounded_up(void **state)
     (void)state;
     assert_starts(text, "Status: 503 Service Unavailable\r\nContent-Type: application/json\r\n");
     assert_holds(text, "\r\nRetry-After: 6\r\n");
-    assert_holds(text, "{\"error\":\"unavailable\", ");
+    assert_holds(text, "{\"error\":\"unavailable\",");
 }
 
 static void health_is_200_ok(void **state)

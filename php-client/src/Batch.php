@@ -40,6 +40,7 @@ final class Batch
     ) {
     }
 
+    /** Takes the message of this position (from 0) in; sends what is there already if it would grow too large. */
     public function add(int $position, Message $message): void
     {
         $object = $message->toJson($this->channelKey);
@@ -56,6 +57,7 @@ final class Batch
         $this->bytes += \strlen($object) + 1;
     }
 
+    /** Notes that the message of this position is not handed over, and why. */
     public function fail(int $position, string $reason): void
     {
         $this->failures[$position] = $reason;
@@ -78,6 +80,7 @@ final class Batch
         $this->bytes = 0;
     }
 
+    /** The account so far; complete after flush(). */
     public function result(): PublishResult
     {
         \ksort($this->failures);

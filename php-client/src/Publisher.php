@@ -80,6 +80,11 @@ final class Publisher implements PublisherInterface
         );
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * Waits at most the timeout.
+     */
     public function publish(string $channel, mixed $data, array $options = []): PublishResult
     {
         try {
@@ -94,6 +99,11 @@ final class Publisher implements PublisherInterface
         return $this->conclude($result, $channel);
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * All sends together wait at most the timeout; what the iterable does between them does not count.
+     */
     public function publishBatch(iterable $messages): PublishResult
     {
         $batch = new Batch($this->transport, $this->timeout, $this->batchBytes, $this->channelKey);

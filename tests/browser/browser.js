@@ -18,6 +18,7 @@ export const launch = () => chromium.launch({
 /** A window of the demo in a context (cookies, storage, but not connections) of its own; what its scripts complain of fails the test. */
 export async function openWindow(browser, stack, contextOptions = {}) {
     const context = await browser.newContext(contextOptions);
+    context.setDefaultTimeout(10_000);
     const page = await context.newPage();
     page.problems = [];
     page.on('pageerror', (error) => page.problems.push(String(error)));

@@ -22,10 +22,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-    for (const page of [left, right]) {
-        assert.deepEqual(page.problems, []);
-        await page.context().close();
-    }
+    await Promise.all([left, right].map((page) => page.context().close()));
+    assert.deepEqual([...left.problems, ...right.problems], []);
 });
 
 test('a line reaches the other window, and its sender once', async () => {

@@ -88,7 +88,7 @@ for (const colorScheme of ['light', 'dark']) {
             await page.screenshot({ path: `${SHOTS}${name}-${colorScheme}.png`, fullPage: true });
             assert.deepEqual(await overflows(page), []);
             assert.deepEqual(await lowContrasts(page), []);
-            const moved = (await places(page)).filter((place, index) => place !== before[index]);
+            const moved = (await places(page)).flatMap((place, index) => place === before[index] ? [] : [`${before[index]} → ${place}`]);
             assert.deepEqual(moved, []);
             assert.deepEqual(page.problems, []);
             await page.context().close();

@@ -19,12 +19,16 @@ after(async () => {
 });
 
 afterEach(async () => {
+    const ends = [];
     for (const page of pages.splice(0)) {
-        assert.ok(!(await page.evaluate(() => window.states)).includes(2), 'readyState was CLOSED');
-        assert.deepEqual(page.problems, []);
+        ends.push({ states: await page.evaluate(() => window.states), problems: page.problems });
         await page.context().close();
     }
     await stack.stop();
+    for (const { states, problems } of ends) {
+        assert.ok(!states.includes(2), `readyState was CLOSED: ${states}`);
+        assert.deepEqual(problems, []);
+    }
 });
 
 /** A window that notes each readyState that an error leaves behind, and the newest id. */

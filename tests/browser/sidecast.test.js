@@ -22,8 +22,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-    assert.deepEqual(page.problems, []);
     await page.context().close();
+    assert.deepEqual(page.problems, []);
 });
 
 /** Listens in the page; `heard`, `states`, `gaps` and `problem` of the window tell what came of it. */

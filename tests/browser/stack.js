@@ -14,6 +14,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 const READY_WITHIN_MS = 20_000;
 const PATH = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`; // where Debian keeps nginx and php-fpm, for users too
 
+// Whatever ends this process, its children go with it.
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill()));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
 async function freePort() {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -102,8 +107,11 @@ export class Stack {
 
     #spawn(name, program, args, env = process.env) {
         const log = openSync(`${this.#dir}/${name}.log`, 'a');
-        this.#children.set(name, spawn(program, args, { stdio: ['ignore', log, log], env: { ...env, PATH } }));
+        const child = spawn(program, args, { stdio: ['ignore', log, log], env: { ...env, PATH } });
         closeSync(log);
+        this.#children.set(name, child);
+        running.add(child);
+        child.on('exit', () => running.delete(child));
     }
 
     async #end(name) {

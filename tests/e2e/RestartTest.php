@@ -104,6 +104,28 @@ final class RestartTest extends EndToEndTestCase
         $this->stack->daemon->assertCleanEnd();
     }
 
+    public function test_a_publisher_that_goes_on_is_stopped_and_loses_nothing_that_was_taken(): void
+    {
+        $this->start();
+        $client = $this->stack->listen('channel=news');
+        $client->opened();
+        $publisher = RawPublisher::connect($this->stack->daemon->publishEndpoint());
+        for ($taken = 0; true; $taken++) {
+            $publisher->send(RawPublisher::message('news', 'm' . ($taken + 1)));
+            $publisher->flush();
+            if ($publisher->refused || $publisher->closed) {
+                break;
+            }
+            if ($taken === 300) {
+                $this->stack->daemon->process->signal(SIGTERM);
+            }
+        }
+        self::assertGreaterThan(300, $taken);
+        self::assertSame(array_map(static fn (int $i) => "m$i", range(1, $taken)), $client->takeData($taken));
+        $client->waitForCleanEnd();
+        $this->stack->daemon->assertCleanEnd();
+    }
+
     public function test_an_end_asked_for_during_the_start_is_obeyed(): void
     {
         $daemon = $this->prepare()->daemon;

@@ -28,9 +28,13 @@ final class Site
     /** @var list<Process> */
     private array $others = [];
 
-    public function __construct(string $recipe)
+    /**
+     * @param string       $folder with pages, nginx.conf and, if need be, sidecast.conf; below the project's root
+     * @param list<string> $php    further arguments of php-fpm
+     */
+    public function __construct(string $folder, private readonly array $php = [])
     {
-        $this->recipe = self::root() . "/docs/recipes/$recipe";
+        $this->recipe = self::root() . "/$folder";
         $this->directory = self::root() . '/build/recipes/' . bin2hex(random_bytes(4));
         $this->pages = "$this->directory/pages";
         mkdir("$this->pages/jobs", 0755, true);
@@ -90,7 +94,7 @@ final class Site
             CONF);
         $binary = glob('/usr/sbin/php-fpm*')[0] ?? Assert::fail('php-fpm is not installed');
         $this->fpm = new Process(
-            [$binary, '-n', '-y', "$this->directory/fpm.conf", '-F', ...($root ? ['-R'] : [])],
+            [$binary, '-n', ...$this->php, '-y', "$this->directory/fpm.conf", '-F', ...($root ? ['-R'] : [])],
             "$this->directory/fpm.log"
         );
         $this->waitFor($this->fpm, 'php.sock');

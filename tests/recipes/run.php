@@ -6,7 +6,7 @@
  *
  *     php tests/recipes/run.php [WORD]     only scenarios with WORD in their name; exit code 0: all passed
  *
- * The daemon is build/check/sidecast, or SIDECAST_BINARY. Prints `ok …` or `not ok …` for each, then `<N> passed, <N> failed`.
+ * The daemon is build/check/sidecast, or SIDECAST_BINARY. Prints `ok …`, `not ok …` or `skipped …` for each, then `<N> passed, <N> failed`.
  */
 
 declare(strict_types=1);
@@ -26,7 +26,11 @@ foreach (glob(__DIR__ . '/scenarios/*.php') as $file) {
             continue;
         }
         try {
-            $scenario();
+            $missing = $scenario();
+            if ($missing !== null) {
+                echo "skipped - $name: $missing\n";
+                continue;
+            }
             $passed++;
             echo "ok - $name\n";
         } catch (AssertionFailedError | RuntimeException $failure) {

@@ -83,7 +83,7 @@ final class Fpm
         $pid = $this->process->pid;
         $children = (string) @\file_get_contents("/proc/$pid/task/$pid/children");
 
-        return \array_map(intval(...), \explode(' ', \trim($children)));
+        return \array_map(intval(...), \array_filter(\explode(' ', \trim($children))));
     }
 
     /** Reloads as `systemctl reload` does; returns the seconds until it is ready and none of its old workers is left. */
@@ -114,11 +114,15 @@ final class Fpm
         self::$running = \array_values(\array_filter(self::$running, fn (self $fpm): bool => $fpm !== $this));
     }
 
-    /** Ends what an interrupted run has left. */
+    /** Ends what an interrupted run has left: workers too, which outlive a master that is killed. */
     public static function stopAll(): void
     {
         foreach (self::$running as $fpm) {
-            $fpm->stop();
+            if ($fpm->process->isRunning()) {
+                foreach ([$fpm->process->pid, ...$fpm->workers()] as $pid) {
+                    \posix_kill($pid, \SIGKILL);
+                }
+            }
         }
     }
 

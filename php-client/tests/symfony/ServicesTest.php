@@ -54,7 +54,8 @@ final class ServicesTest extends TestCase
     public function testTheDsnAndTheLoggerAreTheApplications(): void
     {
         $_ENV['SIDECAST_DSN'] = 'sidecast+ipc:///nowhere/p.sock?transport=zmtp';
-        $container = $this->container(['services.php'], ['logger' => ['class' => RecordingLogger::class, 'public' => true]]);
+        $logging = ['logger' => ['class' => RecordingLogger::class, 'public' => true]];
+        $container = $this->container(['services.php'], $logging);
         $publisher = $container->get('page');
         self::assertInstanceOf(PublisherInterface::class, $publisher);
         self::assertStringContainsString('cannot connect', (string) $publisher->publish('c', 'x')->reason());

@@ -9,6 +9,8 @@ abstract class Connection implements Watched
 {
     /** Nothing more will arrive. */
     public bool $closed = false;
+    /** A write failed: the peer takes nothing more. What it has sent may still be read. */
+    public bool $refused = false;
     /** @var list<float> when something was read */
     public array $reads = [];
     /** @var resource */
@@ -111,7 +113,8 @@ abstract class Connection implements Watched
         }
         $written = @fwrite($this->stream, $this->output);
         if ($written === false) {
-            $this->output = '';     // the peer is gone: reading tells
+            $this->output = '';
+            $this->refused = true;
             return;
         }
         $this->output = substr($this->output, $written);

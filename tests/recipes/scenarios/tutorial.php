@@ -10,7 +10,10 @@ use Sidecast\EndToEnd\HttpConnection;
 use Sidecast\Recipes\Tutorial;
 
 return [
-    'tutorial-chat: followed step by step it gives a chat that leaves the sender out' => static function (): void {
+    'tutorial-chat: followed step by step it gives a chat that leaves the sender out' => static function (): ?string {
+        if (!is_executable('/usr/sbin/php-fpm8.2')) {
+            return 'php-fpm8.2 is not there, and the tutorial is for Debian 12';
+        }
         $tutorial = new Tutorial('docs/tutorial-chat.md', 'chat', '8090');
         $done = false;
         try {
@@ -44,5 +47,6 @@ return [
         } finally {
             $tutorial->stop(!$done);
         }
+        return null;
     },
 ];
