@@ -81,10 +81,13 @@ check-unit: unit-programs
 check:
 	scripts/deps.sh build run check
 	$(MAKE) unit-programs build/check/sidecast $(if $(CI),fuzz-programs)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client e2e
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e protocol recipes browser
 
 lint:
 	tests/run.sh lint
+
+compose-check:
+	scripts/compose-check.sh
 
 # --- fuzzing ---
 
@@ -120,7 +123,8 @@ install: build/sidecast
 	$(INSTALL) -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/sidecast/nginx
 	$(INSTALL) -m 644 docs/sidecast.conf.example $(DESTDIR)$(PREFIX)/share/sidecast
 	$(INSTALL) -m 644 $(wildcard README.md CHANGELOG.md LICENSE docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/sidecast
-	cd php-client && find composer.json README.md functions.php src -type f \
+	cp -r docs/recipes $(DESTDIR)$(PREFIX)/share/doc/sidecast/
+	cd php-client && find composer.json README.md functions.php src laravel symfony -type f \
 	    -exec $(INSTALL) -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/sidecast/php-client/{} \;
 
 format:
@@ -134,6 +138,6 @@ clean:
 
 -include $(wildcard build/*/*.d)
 
-.PHONY: all check check-unit unit-programs lint fuzz fuzz-programs demo bench install format deps clean
+.PHONY: all check check-unit compose-check unit-programs lint fuzz fuzz-programs demo bench install format deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -1,8 +1,12 @@
 /*
- * gate: bounds the publishers. libzmq accepts connections by itself, without a limit, and aborts the process when accept on an ipc endpoint meets
- * EMFILE; unbinding would cut those who are there. So this module defines accept4 for the whole process: on a publish endpoint a connection above
- * the limit, or without a descriptor for it, is accepted, closed at once, and reported to libzmq as ECONNABORTED, which it takes for a peer that
- * left. Other sockets get the kernel's accept4.
+ * gate: what stands between libzmq and the kernel on the publishers' connections. It mends two things that libzmq (4.3.4) does, by defining three
+ * calls for the whole process; what is not a publisher's connection gets the kernel's own.
+ *  - accept4: libzmq accepts without a limit, and aborts the process when accept on an ipc endpoint meets EMFILE; unbinding would cut those who
+ *    are there. On a publish endpoint a connection above the limit, or without a descriptor for it, is accepted, closed at once, and reported
+ *    to libzmq as ECONNABORTED, which it takes for a peer that left.
+ *  - epoll_ctl, epoll_wait: at the high-water mark libzmq stops reading by asking for no events. If the publisher then leaves, epoll reports the hang-up
+ *    all the same, and libzmq throws away what the publisher had written and nobody had read yet. So a publisher's connection without events
+ *    is taken out of the epoll set until libzmq reads again.
  */
 #ifndef GATE_H
 #define GATE_H

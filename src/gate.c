@@ -3,13 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { GUARDED_MAX = 64 };
+enum { GUARDED_MAX = 64, MARKS_MAX = 1024 * 1024 };
+
+/* What a descriptor is; changed only by the thread of libzmq that uses it, or when it is accepted. */
+enum mark { MARK_NONE, MARK_PUBLISHER, MARK_PUBLISHER_OUT /* of the epoll set */ };
 
 /* A connection that libzmq has. Its inode tells whether the descriptor still is that connection: libzmq does not say when it closes one. */
 struct publisher {
@@ -27,11 +33,38 @@ static struct {
     int guarded[GUARDED_MAX];
     size_t guarded_count;
     int reserve; /* a descriptor to give up when there are no others; -1: none */
+    atomic_uchar *marks; /* by descriptor, enum mark; owned */
+    int mark_count;
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .reserve = -1};
 
 static int open_reserve(void)
 {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Descriptors are below the hard limit, to which the server has raised its own. */
+static bool make_marks(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return false;
+    gate.mark_count = limit.rlim_max < MARKS_MAX ? (int)limit.rlim_max : MARKS_MAX;
+    gate.marks = calloc((size_t)gate.mark_count, sizeof *gate.marks);
+    return gate.marks != NULL;
+}
+
+static void set_mark(int fd, enum mark mark)
+{
+    if (gate.marks && fd < gate.mark_count)
+        atomic_store_explicit(&gate.marks[fd], (unsigned char)mark, memory_order_relaxed);
+}
+
+static enum mark mark_of(int fd)
+{
+    if (!gate.marks || fd < 0 || fd >= gate.mark_count)
+        return MARK_NONE;
+    return atomic_load_explicit(&gate.marks[fd], memory_order_relaxed);
 }
 
 bool gate_init(size_t limit)
@@ -41,7 +74,7 @@ bool gate_init(size_t limit)
     gate.count = 0;
     gate.guarded_count = 0;
     gate.reserve = open_reserve();
-    if (gate.publishers && gate.reserve >= 0)
+    if (gate.publishers && gate.reserve >= 0 && make_marks())
         return true;
     gate_finish();
     return false;
@@ -52,6 +85,8 @@ void gate_finish(void)
     pthread_mutex_lock(&gate.lock);
     free(gate.publishers);
     gate.publishers = NULL;
+    free(gate.marks);
+    gate.marks = NULL;
     gate.count = 0;
     gate.guarded_count = 0;
     if (gate.reserve >= 0)
@@ -193,6 +228,49 @@ static int guard(int listening_fd, int accepted)
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
     int accepted = (int)syscall(SYS_accept4, fd, address, length, flags);
+    bool guarded = is_guarded(fd);
 
-    return is_guarded(fd) ? guard(fd, accepted) : accepted;
+    if (guarded)
+        accepted = guard(fd, accepted);
+    if (accepted >= 0)
+        set_mark(accepted, guarded ? MARK_PUBLISHER : MARK_NONE);
+    return accepted;
+}
+
+/* A publisher's connection is in the epoll set only while libzmq asks for events of it. */
+static int publisher_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    bool is_out = mark_of(fd) == MARK_PUBLISHER_OUT;
+
+    if (operation == EPOLL_CTL_DEL) {
+        set_mark(fd, MARK_NONE);
+        return is_out ? 0 : (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+    }
+    if (operation == EPOLL_CTL_MOD && event->events == 0) {
+        set_mark(fd, MARK_PUBLISHER_OUT);
+        return is_out ? 0 : (int)syscall(SYS_epoll_ctl, epoll, EPOLL_CTL_DEL, fd, event);
+    }
+    set_mark(fd, MARK_PUBLISHER);
+    return (int)syscall(SYS_epoll_ctl, epoll, is_out ? EPOLL_CTL_ADD : operation, fd, event);
+}
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    if (mark_of(fd) != MARK_NONE)
+        return publisher_epoll_ctl(epoll, operation, fd, event);
+    return (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+}
+
+/*
+ * Of input and a hang-up together libzmq makes two reads; if the first one stops at the high-water mark, the second gives the connection up. Input
+ * alone is enough: reading comes to the end, or to the error.
+ */
+int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
+{
+    int count = epoll_pwait(epoll, events, most, timeout, NULL);
+
+    for (int i = 0; i < count; i++)
+        if ((events[i].events & EPOLLIN) != 0)
+            events[i].events &= ~(uint32_t)(EPOLLHUP | EPOLLERR);
+    return count;
 }

@@ -14,8 +14,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -23,7 +26,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { LIMIT = 8, FLOOD = 40, PATIENCE_MS = 10000, FILLERS_MAX = 256 };
+enum { LIMIT = 8, FLOOD = 40, PATIENCE_MS = 10000, FILLERS_MAX = 256, HWM = 100 };
 
 struct fixture {
     char folder[64];
@@ -54,13 +57,14 @@ static int open_listener(struct fixture *fixture, const char *scheme, const char
 /* As ingest does it: the listening socket is ours, libzmq gets its descriptor. */
 static int bind_pull(struct fixture *fixture)
 {
-    int none = 0;
+    int none = 0, hwm = HWM;
 
     fixture->guarded_fd = listener_release(&fixture->listener);
     gate_guard(fixture->guarded_fd);
     fixture->zmq = zmq_ctx_new();
     fixture->pull = zmq_socket(fixture->zmq, ZMQ_PULL);
     zmq_setsockopt(fixture->pull, ZMQ_LINGER, &none, sizeof none);
+    zmq_setsockopt(fixture->pull, ZMQ_RCVHWM, &hwm, sizeof hwm);
     zmq_setsockopt(fixture->pull, ZMQ_USE_FD, &fixture->guarded_fd, sizeof fixture->guarded_fd);
     return zmq_bind(fixture->pull, fixture->endpoint);
 }
@@ -312,6 +316,87 @@ static void without_descriptors_publishers_are_refused_and_nothing_breaks(void *
     close_all(fds, LIMIT);
 }
 
+enum { BURST = 4000, FRAME = 6 };
+
+/* ZMTP 3.0 (RFC 23): greeting, READY of a PUSH socket, then single frames of four digits. */
+static void write_burst(int fd)
+{
+    static const char ready[] = "\4\x1a\5READY\13Socket-Type\0\0\0\4PUSH";
+    char greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\0NULL";
+    static char frames[BURST * FRAME + 1];
+    char answer[64 + 28];
+
+    for (int i = 0; i < BURST; i++) {
+        sprintf(frames + i * FRAME, "-\4%04d", i);
+        frames[i * FRAME] = 0;
+    }
+    assert_int_equal(send(fd, greeting, sizeof greeting, 0), sizeof greeting);
+    assert_int_equal(send(fd, ready, sizeof ready - 1, 0), sizeof ready - 1);
+    assert_int_equal(recv(fd, answer, sizeof answer - 1, MSG_WAITALL), sizeof answer - 1); /* is_let_in has read a byte */
+    assert_int_equal(send(fd, frames, BURST * FRAME, 0), BURST * FRAME);
+}
+
+/* Until libzmq's thread has stopped reading: what it left in the kernel no longer shrinks, and is not all of it. */
+static void await_stalled_reader(int fd)
+{
+    int left = INT_MAX, before;
+
+    do {
+        before = left;
+        (void)poll(NULL, 0, 5); /* between two looks: the thread has nothing to wait for but the processor */
+        assert_int_equal(ioctl(fd, SIOCOUTQ, &left), 0);
+    } while (left != before);
+    assert_true(left > 0);
+}
+
+static void assert_burst(void *pull)
+{
+    char text[16], expected[16];
+
+    for (int i = 0; i < BURST; i++) {
+        int size = zmq_recv(pull, text, sizeof text - 1, 0);
+
+        assert_int_equal(size, 4);
+        text[size] = '\0';
+        sprintf(expected, "%04d", i);
+        assert_string_equal(text, expected);
+    }
+}
+
+static int enter(const struct fixture *fixture)
+{
+    int patience = PATIENCE_MS, fd = client(fixture);
+
+    zmq_setsockopt(fixture->pull, ZMQ_RCVTIMEO, &patience, sizeof patience);
+    connect_client(fixture, fd);
+    assert_true(is_let_in(fd));
+    return fd;
+}
+
+static void a_publisher_that_leaves_while_the_hub_is_behind_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = enter(fixture);
+
+    write_burst(fd);
+    await_stalled_reader(fd);
+    close(fd);
+    assert_burst(fixture->pull);
+}
+
+static void a_publisher_that_leaves_at_once_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < 50; i++) {
+        int fd = enter(fixture);
+
+        write_burst(fd);
+        close(fd);
+        assert_burst(fixture->pull);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +407,8 @@ int main(void)
         TEST(other_listening_sockets_are_not_bounded),
         TEST(an_unguarded_socket_is_not_bounded),
         TEST(without_descriptors_publishers_are_refused_and_nothing_breaks),
+        cmocka_unit_test_setup_teardown(a_publisher_that_leaves_while_the_hub_is_behind_loses_nothing, make_ipc, finish),
+        TEST(a_publisher_that_leaves_at_once_loses_nothing),
     };
 
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);

@@ -75,7 +75,10 @@ const lowContrasts = (page) => page.evaluate(() => {
 const overflows = (page) => page.evaluate(() => {
     const wide = document.documentElement.scrollWidth > innerWidth ? ['the page'] : [];
     const boxes = [...document.querySelectorAll('.live, .live *, .top, .top *, .path')].filter((box) => box.clientWidth > 0);
-    const out = boxes.filter((box) => box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).display !== 'inline');
+    const out = boxes.filter((box) => {
+        const { display, overflowX } = getComputedStyle(box);
+        return box.scrollWidth > box.clientWidth + 1 && display !== 'inline' && overflowX === 'visible';
+    });
     return [...wide, ...out.map((box) => `${box.id || box.className || box.nodeName} ${box.scrollWidth} > ${box.clientWidth}`)];
 });
 

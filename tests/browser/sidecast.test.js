@@ -5,11 +5,13 @@ import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { launch, openWindow } from './browser.js';
 import { Stack, until } from './stack.js';
 
+// A poll that meets the end of sidecast is told when to come back (refused_retry, 5 to 30 s if nothing is said).
+const SIDECAST = ['--poll.timeout=200ms', '--sse.retry=50ms', '--sse.refused_retry=100ms'];
 const QUICK = { openWithin: 2_000, pollFor: 500, retry: 20 };
 let browser, stack, page;
 
 before(async () => {
-    [browser, stack] = await Promise.all([launch(), Stack.start({ options: ['--poll.timeout=200ms', '--sse.retry=50ms'] })]);
+    [browser, stack] = await Promise.all([launch(), Stack.start({ options: SIDECAST })]);
 });
 
 after(async () => {
