@@ -1,3 +1,7 @@
+/*
+ * The gate: who publishes is known by descriptor and inode. It defines accept4, epoll_ctl and epoll_wait, which libzmq then calls instead of libc's;
+ * gate.h says why.
+ */
 #include "gate.h"
 
 #include <errno.h>
