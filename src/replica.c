@@ -109,6 +109,7 @@ static void enforce_pinned_bytes(struct replica *replica)
 {
     while (replica->pins.bytes > (size_t)replica->settings->history_pinned_bytes) {
         const struct buffer *oldest = pins_oldest(&replica->pins);
+        size_t before = replica->pins.bytes;
         struct subscriber *subscriber, *next;
 
         for (subscriber = TAILQ_FIRST(&replica->blocked); subscriber; subscriber = next) {
@@ -116,6 +117,7 @@ static void enforce_pinned_bytes(struct replica *replica)
             if (subscriber->half == oldest)
                 subscriber_leave(replica, subscriber, LEAVE_SLOW);
         }
+        assert(replica->pins.bytes < before); /* whoever holds a pin is BLOCKED */
     }
     replica->metrics->pinned_bytes = replica->pins.bytes;
 }
