@@ -17,6 +17,7 @@ enum {
     TURN_MESSAGES = 1024,
     TURN_BYTES = 4 * 1024 * 1024,
     FRAMES_MAX = 3,
+    HANDSHAKE_MS = 5000, /* a connection that says nothing gives its place to the next publisher */
     QUIET_MS = 20, /* a publisher that sent nothing for so long has nothing on the way within this machine */
 };
 
@@ -105,11 +106,51 @@ static bool take_turn(struct ingest *ingest)
     return true;
 }
 
+/* --- publishers that come and go --- */
+
+static bool receive_event(struct ingest *ingest, unsigned *event)
+{
+    zmq_msg_t frame;
+    uint16_t number = 0;
+    bool received;
+
+    zmq_msg_init(&frame);
+    received = zmq_msg_recv(&frame, ingest->monitor, ZMQ_DONTWAIT) >= 0;
+    if (received && zmq_msg_size(&frame) >= sizeof number)
+        memcpy(&number, zmq_msg_data(&frame), sizeof number);
+    while (received && zmq_msg_more(&frame))
+        if (zmq_msg_recv(&frame, ingest->monitor, ZMQ_DONTWAIT) < 0)
+            break;
+    zmq_msg_close(&frame);
+    *event = number;
+    return received;
+}
+
+/* Before every sleep: the monitor's descriptor is edge-triggered too, and what is not read stays in memory. */
+static void take_events(struct ingest *ingest)
+{
+    struct metrics *metrics = &ingest->hub->metrics;
+    bool any = false;
+    unsigned event;
+
+    while (receive_event(ingest, &event)) {
+        any = true;
+        metrics->publishers_gone += event == ZMQ_EVENT_DISCONNECTED;
+        metrics->publishers_failed += event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
+                                      event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    }
+    if (!any)
+        return;
+    metrics->publishers = gate_count();
+    metrics->publishers_refused = gate_refused();
+}
+
 static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     struct ingest *ingest = watcher->data;
 
     (void)events;
+    take_events(ingest);
     if (take_turn(ingest))
         ev_idle_start(loop, &ingest->more);
     else
@@ -131,43 +172,6 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     (void)events;
 }
 
-/* --- publishers that come and go --- */
-
-static bool receive_event(struct ingest *ingest, unsigned *event)
-{
-    zmq_msg_t frame;
-    uint16_t number = 0;
-    bool received;
-
-    zmq_msg_init(&frame);
-    received = zmq_msg_recv(&frame, ingest->monitor, ZMQ_DONTWAIT) >= 0;
-    if (received && zmq_msg_size(&frame) >= sizeof number)
-        memcpy(&number, zmq_msg_data(&frame), sizeof number);
-    while (received && zmq_msg_more(&frame))
-        if (zmq_msg_recv(&frame, ingest->monitor, ZMQ_DONTWAIT) < 0)
-            break;
-    zmq_msg_close(&frame);
-    *event = number;
-    return received;
-}
-
-static void on_monitored(struct ev_loop *loop, ev_io *watcher, int events)
-{
-    struct ingest *ingest = watcher->data;
-    struct metrics *metrics = &ingest->hub->metrics;
-    unsigned event;
-
-    (void)loop;
-    (void)events;
-    while (receive_event(ingest, &event)) {
-        metrics->publishers_gone += event == ZMQ_EVENT_DISCONNECTED;
-        metrics->publishers_failed += event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
-                                      event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-    }
-    metrics->publishers = gate_count();
-    metrics->publishers_refused = gate_refused();
-}
-
 /* --- set-up --- */
 
 static int fd_of(void *socket)
@@ -181,18 +185,21 @@ static int fd_of(void *socket)
 
 static bool open_monitor(struct ingest *ingest)
 {
+    int no_limit = 0;
     int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
     if (zmq_socket_monitor(ingest->socket, MONITOR_ENDPOINT, events) < 0)
         return false;
     ingest->monitor = zmq_socket(ingest->zmq, ZMQ_PAIR);
-    return ingest->monitor && zmq_connect(ingest->monitor, MONITOR_ENDPOINT) == 0;
+    /* Without a limit: libzmq's thread would wait, and take no messages, while nobody reads. */
+    return ingest->monitor && zmq_setsockopt(ingest->monitor, ZMQ_RCVHWM, &no_limit, sizeof no_limit) == 0 &&
+           zmq_connect(ingest->monitor, MONITOR_ENDPOINT) == 0;
 }
 
 static bool open_socket(struct ingest *ingest, const struct settings *settings)
 {
-    int hwm = (int)settings->publish_receive_hwm;
+    int hwm = (int)settings->publish_receive_hwm, on = 1, handshake_ms = HANDSHAKE_MS;
     int64_t frame_bytes = settings->publish_max_frame_bytes;
 
     ingest->zmq = zmq_ctx_new();
@@ -200,7 +207,9 @@ static bool open_socket(struct ingest *ingest, const struct settings *settings)
         return false;
     ingest->socket = zmq_socket(ingest->zmq, ZMQ_PULL);
     return ingest->socket && zmq_setsockopt(ingest->socket, ZMQ_RCVHWM, &hwm, sizeof hwm) == 0 &&
-           zmq_setsockopt(ingest->socket, ZMQ_MAXMSGSIZE, &frame_bytes, sizeof frame_bytes) == 0 && open_monitor(ingest);
+           zmq_setsockopt(ingest->socket, ZMQ_MAXMSGSIZE, &frame_bytes, sizeof frame_bytes) == 0 &&
+           zmq_setsockopt(ingest->socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms) == 0 &&
+           zmq_setsockopt(ingest->socket, ZMQ_TCP_KEEPALIVE, &on, sizeof on) == 0 && open_monitor(ingest);
 }
 
 static bool hand_over(struct ingest *ingest, struct ingest_endpoint *endpoint)
@@ -242,7 +251,7 @@ static bool open_endpoint(struct ingest *ingest, const struct settings *settings
 static void start_watchers(struct ingest *ingest)
 {
     ev_io_init(&ingest->readable, on_readable, fd_of(ingest->socket), EV_READ);
-    ev_io_init(&ingest->monitored, on_monitored, fd_of(ingest->monitor), EV_READ);
+    ev_io_init(&ingest->monitored, on_readable, fd_of(ingest->monitor), EV_READ);
     ev_prepare_init(&ingest->turn, on_turn);
     ev_idle_init(&ingest->more, on_more);
     ingest->monitored.data = ingest;
@@ -277,14 +286,19 @@ bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct setti
 
 /* --- stopping --- */
 
-static void take_all(struct ingest *ingest, void (*take_inbox)(void *context), void *context)
+/* `end_ms`: not longer than that. */
+static void take_all(struct ingest *ingest, void (*take_inbox)(void *context), void *context, int64_t end_ms)
 {
+    size_t bytes = 0, taken;
+
     set_time(ingest);
-    for (;;) {
-        if (!hub_has_room(ingest->hub))
-            take_inbox(context);
-        if (take_message(ingest) == 0)
-            return;
+    while (ingest->hub->now_ms < end_ms && (taken = take_message(ingest)) > 0) {
+        bytes += taken;
+        if (bytes < TURN_BYTES && hub_has_room(ingest->hub))
+            continue;
+        take_inbox(context);
+        set_time(ingest);
+        bytes = 0;
     }
 }
 
@@ -295,7 +309,7 @@ static void take_until_quiet(struct ingest *ingest, void (*take_inbox)(void *con
     zmq_pollitem_t item = {.socket = ingest->socket, .events = ZMQ_POLLIN};
 
     do
-        take_all(ingest, take_inbox, context);
+        take_all(ingest, take_inbox, context, end_ms);
     while (clock_monotonic_ms() < end_ms && zmq_poll(&item, 1, QUIET_MS) > 0);
 }
 
@@ -321,7 +335,7 @@ void ingest_drain(struct ingest *ingest, void (*take_inbox)(void *context), void
     gate_shut_reading();
     take_until_quiet(ingest, take_inbox, context, limit_ms);
     close_endpoints(ingest);
-    take_all(ingest, take_inbox, context);
+    take_all(ingest, take_inbox, context, INT64_MAX);
 }
 
 void ingest_finish(struct ingest *ingest)
@@ -335,6 +349,8 @@ void ingest_finish(struct ingest *ingest)
         ev_idle_stop(ingest->loop, &ingest->more);
     }
     close_endpoints(ingest);
+    if (ingest->socket)
+        (void)zmq_socket_monitor(ingest->socket, NULL, 0); /* or libzmq's thread could wait for a reader for ever */
     if (ingest->monitor) {
         zmq_setsockopt(ingest->monitor, ZMQ_LINGER, &none, sizeof none);
         zmq_close(ingest->monitor);

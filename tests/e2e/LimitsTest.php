@@ -228,4 +228,18 @@ final class LimitsTest extends EndToEndTestCase
     {
         return array_map(static fn (Event $event) => strtok($event->data, ' '), $events);
     }
+
+    public function test_publishers_that_come_and_go_without_end_are_counted_and_stop_nothing(): void
+    {
+        $this->start();
+        $client = $this->stack->daemon->fastcgi()->listen('channel=news');
+        $client->opened();
+        for ($i = 1; $i <= 2500; $i++) {
+            RawPublisher::connect($this->stack->daemon->publishEndpoint())->close();
+        }
+        $this->stack->publish('news', 'still here');
+        $client->expect('still here');
+        $this->stack->daemon->process->signal(SIGUSR1);
+        $this->stack->daemon->process->waitForLog('/publishers_gone=(2[0-9]{3}|1[0-9]{3})/');
+    }
 }
