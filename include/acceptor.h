@@ -26,6 +26,8 @@ struct acceptor {
     size_t limit;                     /* of them */
     int reserve;                      /* a descriptor to give up when there are no others; -1: given up */
     bool is_paused;
+    void (*make_room)(void *context); /* the limit is reached: an idle connection may be closed; may be NULL */
+    void *context;
     ev_timer retry;                   /* while descriptors lack */
     struct log_limit log_limit;
 };
@@ -33,6 +35,8 @@ struct acceptor {
 /* Listens on all of fastcgi.listen. False: `error` says why, and nothing is left open. */
 bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct settings *settings, struct inbox **inboxes,
                    size_t inbox_count, size_t limit, char *error, size_t size) __attribute__((warn_unused_result));
+/* Before the end: takes who waits already, so that they are answered and not cut. */
+void acceptor_take_waiting(struct acceptor *acceptor);
 /* Stops accepting, removes the socket files and closes. */
 void acceptor_finish(struct acceptor *acceptor);
 /* A connection that was dealt out is closed. */

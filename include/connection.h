@@ -35,6 +35,11 @@ struct connection {
 /* Takes `descriptor` over, also when it fails. False: no memory. */
 bool connection_open_take(struct worker *worker, int descriptor) __attribute__((warn_unused_result));
 void connection_close(struct connection *connection);
+/* Between two requests; its deadline says since when. */
+static inline bool connection_is_idle(const struct connection *connection)
+{
+    return connection->state == CONNECTION_READING && !connection->in_request;
+}
 /* Decides a request that is whole: answers it, or makes it a subscriber. */
 void connection_decide(struct connection *connection);
 /* The server stops: an idle connection is closed, unless a request is coming in. */

@@ -49,7 +49,7 @@ struct request {
  *    percent-encoding, not UTF-8, bad client=, last=, transport=, envelope=), 404 unknown_endpoint. Unknown query parameters are
  *    passed over, their values unread. Of a parameter that comes twice the last holds, as in PHP.
  *  - SIDECAST_CLIENT (not empty) wins over client=.
- * HEAD and OPTIONS are read like GET; ENDPOINT_HEALTH needs nothing else.
+ * HEAD is read like GET; of OPTIONS and ENDPOINT_HEALTH nothing else is read.
  */
 bool request_parse(struct request *request, char *const *params, const struct settings *settings, struct problem *problem)
     __attribute__((warn_unused_result));

@@ -28,6 +28,7 @@
     X(publish,   insecure,        flag,   "no",      0,       0,                              0, "allow tcp:// beyond loopback without encryption") \
     X(publish,   max_bytes,       size,   "1MiB",    1,       INT64_C(67108864),              1, "largest data of one message") \
     X(publish,   max_frame_bytes, size,   "16MiB",   1024,    INT64_C(1073741824),            0, "largest ZeroMQ frame (a batch is one frame); a publisher that sends more is cut") \
+    X(publish,   max_batch,       number, "10000",   1,       1000000,                        1, "messages of one frame (a batch, or one for many channels); more are dropped whole") \
     X(publish,   receive_hwm,     number, "1000",    1,       1000000,                        0, "messages that ZeroMQ holds per publisher before it pushes back") \
     X(publish,   max_connections, number, "1024",    1,       100000,                         0, "publishers connected at once; further ones are refused") \
     X(publish,   channel_key,     string, "channel", 0,       0,                              1, "key of a JSON publication that names the channel") \

@@ -51,6 +51,8 @@ void worker_finish(struct worker *worker);
 
 /* Takes what the inbox holds, so that the hub can go on within its own turn. */
 void worker_take_inbox(struct worker *worker);
+/* Closes the connection that is idle between two requests for the longest time, if there is one. */
+void worker_close_idle(struct worker *worker);
 /* Ends every stream, closes idle connections, refuses what still comes. Call it once the last message is in the inbox. */
 void worker_drain(struct worker *worker);
 /* The settings changed. */

@@ -94,6 +94,8 @@ static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
     (void)loop;
     (void)events;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
+        if (acceptor->open >= acceptor->limit && acceptor->make_room)
+            acceptor->make_room(acceptor->context);
         if (acceptor->open >= acceptor->limit) {
             pause_accepting(acceptor);
             return;
@@ -101,6 +103,13 @@ static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
         if (!accept_one(acceptor, watcher->fd))
             return;
     }
+}
+
+void acceptor_take_waiting(struct acceptor *acceptor)
+{
+    for (size_t i = 0; i < acceptor->socket_count; i++)
+        while (acceptor->open < acceptor->limit && accept_one(acceptor, acceptor->sockets[i].listener.fd))
+            ;
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *watcher, int events)

@@ -124,7 +124,7 @@ void connection_drain(struct connection *connection)
 {
     char byte;
 
-    if (connection->state != CONNECTION_READING || connection->in_request)
+    if (!connection_is_idle(connection))
         return;
     if (recv(connection->watcher.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
         connection_close(connection);
@@ -225,6 +225,8 @@ static void decide(struct connection *connection, char *const *params)
         answer_take(connection, answer_health(&framing_fastcgi, request_id));
     else if (is_good && request_authorize(&request, worker->settings, &problem))
         subscribe(connection, &request);
+    else if (problem.status >= 500)
+        refuse(connection, request.transport);
     else {
         worker->metrics.requests_bad++;
         answer_take(connection, answer_problem(&framing_fastcgi, request_id, &problem));

@@ -4,6 +4,8 @@
  */
 #include "gate.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,6 +19,9 @@
 #include <unistd.h>
 
 enum { GUARDED_MAX = 64, MARKS_MAX = 1024 * 1024 };
+
+/* At the limit a flood must not cost a look at every publisher for each connection. */
+enum { SWEEP_PAUSE_MS = 100 };
 
 /* What a descriptor is; changed only by the thread of libzmq that uses it, or when it is accepted. */
 enum mark { MARK_NONE, MARK_PUBLISHER, MARK_PUBLISHER_OUT /* of the epoll set */ };
@@ -34,6 +39,7 @@ static struct {
     size_t count;
     size_t limit;
     uint64_t refused;
+    int64_t swept_ms; /* monotonic clock */
     int guarded[GUARDED_MAX];
     size_t guarded_count;
     int reserve; /* a descriptor to give up when there are no others; -1: none */
@@ -139,6 +145,8 @@ static void sweep(void)
 {
     size_t kept = 0;
 
+    gate.swept_ms = clock_monotonic_ms();
+
     for (size_t i = 0; i < gate.count; i++)
         if (inode_of(gate.publishers[i].fd) == gate.publishers[i].inode)
             gate.publishers[kept++] = gate.publishers[i];
@@ -150,7 +158,7 @@ static bool admit(int fd)
     bool admitted;
 
     pthread_mutex_lock(&gate.lock);
-    if (gate.count == gate.limit)
+    if (gate.count == gate.limit && clock_monotonic_ms() >= gate.swept_ms + SWEEP_PAUSE_MS)
         sweep();
     admitted = gate.publishers && gate.count < gate.limit;
     if (admitted)

@@ -3,11 +3,12 @@
 #include "fcgi.h"
 
 #include <errno.h>
-#include <fcgios.h>
+#include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* BEGIN_REQUEST (responder, not kept), PARAMS, their end, the end of STDIN: FastCGI 1.0, sections 3.3 to 5. */
@@ -41,15 +42,65 @@ static bool ask(int fd, int timeout_ms, struct text *answer)
     }
 }
 
+static int connect_unix(const char *path)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof name) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* `host:port`; every address (`*`, 0.0.0.0, [::]) is asked on loopback. */
+static int connect_tcp(const char *address)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
+    const char *colon = strrchr(address, ':');
+    char host[128];
+    int fd = -1;
+
+    snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+    if (host[0] == '[') {
+        host[strlen(host) - 1] = '\0';
+        memmove(host, host + 1, strlen(host));
+    }
+    if (strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+        strcpy(host, host[0] == ':' ? "::1" : "localhost");
+    if (getaddrinfo(host, colon + 1, &hints, &found) != 0) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
+        fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) < 0) {
+            close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static void give_up(int signal_number)
+{
+    (void)signal_number;
+    _exit(1);
+}
+
 bool health_check(const struct settings *settings, int timeout_ms, char *error, size_t size)
 {
     const char *address = settings->fastcgi_listen.items[0];
     struct text answer = TEXT_EMPTY;
-    char *path = strdup(address);
-    int fd = path ? OS_FcgiConnect(path) : -1;
+    int fd;
     bool healthy;
 
-    free(path);
+    signal(SIGALRM, give_up);
+    alarm((unsigned)(timeout_ms + 999) / 1000 + 1); /* connecting to a full backlog has no timeout of its own */
+    fd = address[0] == '/' ? connect_unix(address) : connect_tcp(address);
     if (fd < 0)
         return fail(error, size, address);
     healthy = ask(fd, timeout_ms, &answer);

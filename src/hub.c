@@ -131,7 +131,13 @@ static void reject(void *context, enum wire_error error, const char *reason)
 
 void hub_take_frames(struct hub *hub, const struct span *frames, size_t count)
 {
-    struct wire_limits limits = {(size_t)hub->settings->publish_max_bytes, hub->settings->publish_channel_key};
+    const struct settings *settings = hub->settings;
+    struct wire_limits limits = {
+        .max_bytes = (size_t)settings->publish_max_bytes,
+        .channel_key = settings->publish_channel_key,
+        .max_batch = (size_t)settings->publish_max_batch,
+        .max_batch_bytes = (size_t)settings->publish_max_frame_bytes,
+    };
     struct wire_sink sink = {publish, reject, hub};
 
     wire_decode(frames, count, &limits, &sink);

@@ -5,6 +5,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -66,8 +67,9 @@ static void write_line(enum log_level level, unsigned long suppressed, const cha
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
     line[size++] = '\n';
-    while (write(STDERR_FILENO, line, size) < 0 && errno == EINTR)
-        ;
+    if (poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, 0) != 0)
+        while (write(STDERR_FILENO, line, size) < 0 && errno == EINTR)
+            ;
     errno = saved_errno;
 }
 

@@ -311,7 +311,7 @@ bool request_parse(struct request *request, char *const *params, const struct se
     if (!read_endpoint(request, endpoint ? endpoint : "subscribe", problem) ||
         !read_method(request, request_param(params, "REQUEST_METHOD"), problem))
         return false;
-    if (request->endpoint == ENDPOINT_HEALTH)
+    if (request->endpoint == ENDPOINT_HEALTH || request->method == METHOD_OPTIONS)
         return true;
     if (!read_query(&reading, query) || !read_grant(request, request_param(params, "SIDECAST_CHANNELS"), problem))
         return false;

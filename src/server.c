@@ -101,18 +101,21 @@ static void on_stop_timeout(struct ev_loop *loop, ev_timer *watcher, int events)
 
 static void stop(struct server *server)
 {
-    int64_t timeout_ms = server->settings->hub_stop_timeout;
+    int64_t timeout_ms = server->settings->hub_stop_timeout, began_ms = clock_monotonic_ms();
 
     if (server->is_stopping) {
         ev_break(server->loop, EVBREAK_ALL);
         return;
     }
     log_write(LOG_NOTICE, "stop: clients=%zu", server->worker.connection_count);
+    acceptor_take_waiting(&server->acceptor);
     acceptor_finish(&server->acceptor);
     ingest_drain(&server->ingest, take_inbox, &server->worker, timeout_ms / 4);
+    timeout_ms -= clock_monotonic_ms() - began_ms;
     server->is_stopping = true;
     worker_drain(&server->worker);
-    ev_timer_set(&server->stop_timer, (double)timeout_ms / 1000, 0.);
+    ev_now_update(server->loop);
+    ev_timer_set(&server->stop_timer, timeout_ms > 0 ? (double)timeout_ms / 1000 : 0., 0.);
     ev_timer_start(server->loop, &server->stop_timer);
     break_if_done(server);
 }
@@ -130,6 +133,11 @@ static void on_connection_closed(void *context)
 
     acceptor_closed_one(&server->acceptor);
     break_if_done(server);
+}
+
+static void make_room(void *context)
+{
+    worker_close_idle(context);
 }
 
 /* --- reload --- */
@@ -218,6 +226,8 @@ static int run(struct server *server, size_t max_clients)
         goto no_ingest;
     if (!acceptor_init(&server->acceptor, server->loop, settings, server->inboxes, 1, max_clients + REFUSAL_ROOM, error, sizeof error))
         goto no_acceptor;
+    server->acceptor.make_room = make_room;
+    server->acceptor.context = &server->worker;
     log_write(LOG_NOTICE, "sidecast %s is ready", SIDECAST_VERSION);
     ev_run(server->loop, 0);
     log_metrics(server);

@@ -307,6 +307,38 @@ static json_t *parse(struct span frame, struct fault *found)
     return json;
 }
 
+static size_t channel_count(const json_t *object)
+{
+    size_t count = json_array_size(json_object_get(object, "channels"));
+
+    return count > 0 ? count : 1;
+}
+
+/* One frame is handed out within one turn of the hub, so it is bounded as a whole. `at` stands at the first of `count` items. */
+static bool fits(const json_t *json, const char *at, const struct wire_limits *limits)
+{
+    size_t count = json_is_array(json) ? json_array_size(json) : 1, messages = 0, bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t channels = channel_count(json_is_array(json) ? json_array_get(json, i) : json);
+
+        messages += channels;
+        bytes += channels * next_value(&at).size;
+    }
+    return (limits->max_batch == 0 || messages <= limits->max_batch) &&
+           (limits->max_batch_bytes == 0 || bytes <= limits->max_batch_bytes);
+}
+
+static void decode_items(json_t *json, const char *at, const struct wire_limits *limits, const struct wire_sink *sink)
+{
+    if (json_is_object(json)) {
+        decode_object(json, next_value(&at), limits, sink);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(json); i++)
+        decode_object(json_array_get(json, i), next_value(&at), limits, sink);
+}
+
 static void decode_json(struct span frame, const struct wire_limits *limits, const struct wire_sink *sink)
 {
     struct fault found = NO_FAULT;
@@ -317,15 +349,13 @@ static void decode_json(struct span frame, const struct wire_limits *limits, con
         hand_out(sink, found, NULL);
         return;
     }
-    if (json_is_object(json)) {
-        decode_object(json, next_value(&at), limits, sink);
-    } else {
-        struct span batch = next_value(&at);
-
-        at = batch.bytes + 1;
-        for (size_t i = 0; i < json_array_size(json); i++)
-            decode_object(json_array_get(json, i), next_value(&at), limits, sink);
-    }
+    if (json_is_array(json))
+        at = next_value(&at).bytes + 1;
+    if (fits(json, at, limits))
+        decode_items(json, at, limits, sink);
+    else
+        hand_out(sink, fault(WIRE_TOO_LARGE, "a batch has more than publish.max_batch messages, or more than publish.max_frame_bytes in all"),
+                 NULL);
     json_decref(json);
 }
 

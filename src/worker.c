@@ -146,6 +146,18 @@ void worker_finish(struct worker *worker)
     free(worker->scratch);
 }
 
+void worker_close_idle(struct worker *worker)
+{
+    struct connection *connection, *oldest = NULL;
+
+    LIST_FOREACH(connection, &worker->connections, all)
+        if (connection_is_idle(connection) &&
+            (!oldest || connection->subscriber.timeout.due_ms < oldest->subscriber.timeout.due_ms))
+            oldest = connection;
+    if (oldest)
+        connection_close(oldest);
+}
+
 void worker_drain(struct worker *worker)
 {
     struct connection *connection, *next;

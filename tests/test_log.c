@@ -2,6 +2,7 @@
 #include "metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,6 +148,23 @@ static void all_metrics_fit_in_one_line(void **state)
     assert_non_null(strstr(written(*state), " pinned_bytes=18446744073709551615\n"));
 }
 
+static void a_full_pipe_loses_the_line_and_stops_nobody(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], "x", 1) == 1)
+        ;
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0); /* as a log reader's pipe is */
+    dup2(ends[1], STDERR_FILENO);
+    alarm(30);
+    log_write(LOG_ERROR, "nobody reads");
+    alarm(0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +177,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lines_below_the_level_do_not_use_up_the_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(level_names_are_read_and_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(metrics_name_what_is_not_zero, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_pipe_loses_the_line_and_stops_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_metrics_fit_in_one_line, set_up, tear_down),
     };
 

@@ -53,7 +53,7 @@ static struct text decode(const struct span *frames, size_t count, const char *c
 {
     struct text out = TEXT_EMPTY;
     const struct wire_sink sink = {note_publication, note_fault, &out};
-    const struct wire_limits limits = {MAX_BYTES, channel_key};
+    const struct wire_limits limits = {.max_bytes = MAX_BYTES, .channel_key = channel_key};
     struct span guarded[5];
 
     assert_true(count <= COUNT(guarded));
@@ -463,7 +463,7 @@ static void a_batch_of_16_mib_takes_linear_time(void **state)
 {
     struct text frame = TEXT_EMPTY;
     int published = 0;
-    const struct wire_limits limits = {MAX_BYTES, "channel"};
+    const struct wire_limits limits = {.max_bytes = MAX_BYTES, .channel_key = "channel"};
     const struct wire_sink sink = {count_publication, fail_on_fault, &published};
 
     (void)state;
@@ -511,6 +511,45 @@ static void lack_of_memory_costs_that_message_alone(void **state)
     assert_decoded(&frame, 1, "channel", span_of("n|{\"a\":[1,true]}|ttl=2000\n"));
 }
 
+static void tally_publication(void *context, const struct publication *publication)
+{
+    (void)publication;
+    ++*(int *)context;
+}
+
+static void count_too_large(void *context, enum wire_error error, const char *reason)
+{
+    (void)reason;
+    assert_int_equal(error, WIRE_TOO_LARGE);
+    *(int *)context += 1000;
+}
+
+static void a_frame_of_more_messages_or_bytes_than_allowed_is_dropped_whole(void **state)
+{
+    static const struct {
+        const char *frame;
+        int expected;
+    } rows[] = {
+        {"[{\"channel\":\"a\",\"data\":1},{\"channel\":\"a\",\"data\":2},{\"channel\":\"a\",\"data\":3}]", 3},
+        {"[{\"channel\":\"a\",\"data\":1},{\"channel\":\"a\",\"data\":2},{\"channels\":[\"a\",\"b\"],\"data\":3}]", 1000},
+        {"{\"channels\":[\"a\",\"b\",\"c\"],\"data\":3}", 3},
+        {"{\"channels\":[\"a\",\"b\",\"c\",\"d\"],\"data\":3}", 1000},
+        {"{\"channels\":[\"a\",\"b\",\"c\"],\"data\":\"0123456789012345678901234567890123456789\"}", 1000},
+        {"{\"channel\":\"a\",\"data\":\"0123456789012345678901234567890123456789\"}", 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int counted = 0;
+        const struct wire_sink sink = {tally_publication, count_too_large, &counted};
+        const struct wire_limits limits = {.max_bytes = MAX_BYTES, .channel_key = "channel", .max_batch = 3, .max_batch_bytes = 120};
+        const struct span frame = span_of(rows[i].frame);
+
+        wire_decode(&frame, 1, &limits, &sink);
+        assert_int_equal(counted, rows[i].expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_taken_item_by_item),
         cmocka_unit_test(frames_carry_data_as_it_is),
         cmocka_unit_test(the_limit_counts_bytes_of_data),
+        cmocka_unit_test(a_frame_of_more_messages_or_bytes_than_allowed_is_dropped_whole),
         cmocka_unit_test(a_batch_of_16_mib_takes_linear_time),
         cmocka_unit_test_teardown(lack_of_memory_costs_that_message_alone, end_allocation_failures),
     };

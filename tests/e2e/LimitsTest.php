@@ -242,4 +242,17 @@ final class LimitsTest extends EndToEndTestCase
         $this->stack->daemon->process->signal(SIGUSR1);
         $this->stack->daemon->process->waitForLog('/publishers_gone=(2[0-9]{3}|1[0-9]{3})/');
     }
+
+    public function test_an_idle_kept_connection_gives_its_place_to_the_next_client(): void
+    {
+        $this->start(['hub.max_clients' => '2']);
+        $kept = [];
+        for ($i = 0; $i < 2 + 64; $i++) {
+            $kept[$i] = $this->stack->daemon->fastcgi();
+            $kept[$i]->request(FastCgi::params('channel=news', ['HTTP_ACCEPT' => 'application/json']), 1, true)->wait();
+        }
+        $this->stack->daemon->fastcgi()->listen('channel=news')->opened();
+        $kept[0]->waitForClose();
+        self::assertFalse($kept[65]->closed);
+    }
 }

@@ -118,6 +118,8 @@ final class ProcessTest extends EndToEndTestCase
         self::assertSame(0, Process::run($check)->exitCode());
         $daemon->stop();
         self::assertSame(1, Process::run($check)->exitCode());
+        self::assertSame(1, Process::run([...$check, '--fastcgi.listen=127.0.0.1:9'])->exitCode());
+        self::assertSame(1, Process::run([...$check, '--fastcgi.listen=[::1]:9'])->exitCode());
     }
 
     public function test_a_second_daemon_on_the_same_sockets_does_not_start(): void

@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         else
             frames[last].size++;
     struct span json = {frames[0].bytes, last == 0 ? size : 0};
-    wire_decode(frames, last + 1, &(struct wire_limits){4096, "channel"},
+    wire_decode(frames, last + 1, &(struct wire_limits){.max_bytes = 4096, .channel_key = "channel", .max_batch = 1000, .max_batch_bytes = 65536},
                 &(struct wire_sink){check_publication, check_fault, &json});
     return 0;
 }
