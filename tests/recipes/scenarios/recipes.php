@@ -125,7 +125,10 @@ return [
             Assert::assertSame(1, preg_match("~new EventSource\('(/dashboard\?cursor=\d{13})'\)~", $page, $match));
             $site->post('/order.php', ['cents' => '250']);           // between the page and its stream
             $stream = $site->listen($match[1]);
-            Assert::assertSame(['orders' => 2, 'cents' => 1250], $next($stream, 'totals'));
+            do {
+                $totals = $next($stream, 'totals'); // the first order again, if it came to the hub after the page's moment
+            } while ($totals['orders'] < 2);
+            Assert::assertSame(['orders' => 2, 'cents' => 1250], $totals);
             $site->post('/order.php', ['cents' => '50']);
             Assert::assertSame(['orders' => 3, 'cents' => 1300], $next($stream, 'totals'));
             Assert::assertSame(422, $site->post('/order.php', ['cents' => '-5'])->status);
