@@ -81,11 +81,16 @@ check-unit: unit-programs
 check:
 	scripts/deps.sh build run check
 	$(MAKE) unit-programs build/check/sidecast $(if $(CI),fuzz-programs)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e protocol recipes browser
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e protocol recipes
 
 lint:
 	tests/run.sh lint
 
+# In a real browser; needs chromium, node and npm besides, and takes over a minute.
+check-browser: build/check/sidecast
+	tests/run.sh browser
+
+# The services of compose.yaml, really built and started; needs docker or podman.
 compose-check:
 	scripts/compose-check.sh
 
@@ -138,6 +143,6 @@ clean:
 
 -include $(wildcard build/*/*.d)
 
-.PHONY: all check check-unit compose-check unit-programs lint fuzz fuzz-programs demo bench install format deps clean
+.PHONY: all check check-browser check-unit compose-check unit-programs lint fuzz fuzz-programs demo bench install format deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:
