@@ -1,6 +1,8 @@
 # make                build/sidecast
 # make check          all tests, with what they need installed if it is missing
 # make check-unit     those that need nothing but a C compiler and the libraries
+# make check-browser  the demo and sidecast.js in Chromium (needs chromium, node and npm)
+# make compose-check  the services of compose.yaml, built, started and tried (needs docker or podman)
 # make demo           the demo on http://127.0.0.1:$(PORT)/
 # make bench          the measurements of bench/
 # make fuzz           each fuzz target for $(FUZZ_SECONDS) seconds (needs clang)
