@@ -39,7 +39,7 @@ static struct {
     size_t count;
     size_t limit;
     uint64_t refused;
-    int64_t swept_ms; /* monotonic clock */
+    int64_t in_vain_ms; /* monotonic clock: when a sweep last found that nobody had left */
     int guarded[GUARDED_MAX];
     size_t guarded_count;
     int reserve; /* a descriptor to give up when there are no others; -1: none */
@@ -82,6 +82,7 @@ bool gate_init(size_t limit)
     gate.publishers = calloc(limit, sizeof *gate.publishers);
     gate.limit = limit;
     gate.count = 0;
+    gate.in_vain_ms = 0;
     gate.guarded_count = 0;
     gate.reserve = open_reserve();
     if (gate.publishers && gate.reserve >= 0 && make_marks())
@@ -145,8 +146,6 @@ static void sweep(void)
 {
     size_t kept = 0;
 
-    gate.swept_ms = clock_monotonic_ms();
-
     for (size_t i = 0; i < gate.count; i++)
         if (inode_of(gate.publishers[i].fd) == gate.publishers[i].inode)
             gate.publishers[kept++] = gate.publishers[i];
@@ -155,11 +154,15 @@ static void sweep(void)
 
 static bool admit(int fd)
 {
+    int64_t now_ms = clock_monotonic_ms();
     bool admitted;
 
     pthread_mutex_lock(&gate.lock);
-    if (gate.count == gate.limit && clock_monotonic_ms() >= gate.swept_ms + SWEEP_PAUSE_MS)
+    if (gate.count == gate.limit && now_ms >= gate.in_vain_ms + SWEEP_PAUSE_MS) {
         sweep();
+        if (gate.count == gate.limit)
+            gate.in_vain_ms = now_ms;
+    }
     admitted = gate.publishers && gate.count < gate.limit;
     if (admitted)
         gate.publishers[gate.count++] = (struct publisher){fd, inode_of(fd)};
