@@ -16,6 +16,9 @@ use Sidecast\Transport\TransportInterface;
  */
 final class Batch
 {
+    /** Messages of one ZeroMQ message; the server takes at most publish.max_batch (10000). */
+    private const LIMIT_MESSAGES = 1000;
+
     /** @var array<int, Message> gathered and not sent: position in the call => message */
     private array $messages = [];
 
@@ -44,7 +47,7 @@ final class Batch
     public function add(int $position, Message $message): void
     {
         $object = $message->toJson($this->channelKey);
-        if ($this->bytes + \strlen($object) > $this->limitBytes) {
+        if ($this->bytes + \strlen($object) > $this->limitBytes || \count($this->messages) === self::LIMIT_MESSAGES) {
             $this->flush();
         }
         if ($this->broken !== null) {
