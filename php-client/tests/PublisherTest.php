@@ -183,6 +183,17 @@ final class PublisherTest extends TestCase
         ], $transport->sent);
     }
 
+    public function testBatchOfManySmallMessagesGoesOnInFurtherMessages(): void
+    {
+        $transport = new RecordingTransport();
+        $items = \array_map(static fn (int $i): Message => new Message('c', (string) $i), \range(1, 2500));
+        self::assertSame(2500, (new Publisher($transport))->publishBatch($items)->handedOver);
+        self::assertSame([1000, 1000, 500], \array_map(
+            static fn (array $frames): int => \count(\json_decode($frames[0], true)),
+            $transport->sent
+        ));
+    }
+
     public function testBatchStopsAtTheFirstTransportFailure(): void
     {
         $transport = new RecordingTransport(1);
