@@ -15,6 +15,7 @@ use Sidecast\EndToEnd\Process;
 final class Tutorial
 {
     private const NOBODY = 65534;
+    private const AS_NOBODY = ['setpriv', '--reuid=' . self::NOBODY, '--regid=' . self::NOBODY, '--clear-groups'];
     public readonly int $port;
     private readonly string $home;
     private readonly string $root;
@@ -33,6 +34,13 @@ final class Tutorial
         }
         $server = stream_socket_server('tcp://127.0.0.1:0');
         $this->port = (int) substr(strrchr(stream_socket_get_name($server, false), ':'), 1);
+    }
+
+    /** Whether who follows it may read the checkout, which may lie in root's own directory. */
+    public static function isPossible(): bool
+    {
+        $test = ['test', '-r', dirname(__DIR__, 2) . '/README.md'];
+        return posix_getuid() !== 0 || Process::run([...self::AS_NOBODY, ...$test])->exitCode() === 0;
     }
 
     public function follow(): void
@@ -118,7 +126,7 @@ final class Tutorial
     {
         $directory = is_dir("$this->home/$this->work") ? "$this->home/$this->work" : $this->home;
         $nobody = posix_getuid() === 0 && !$builds
-            ? ['setpriv', '--reuid=' . self::NOBODY, '--regid=' . self::NOBODY, '--clear-groups']
+            ? self::AS_NOBODY
             : [];
         return [...$nobody, 'env', '-C', $directory, "HOME=$this->home", 'sh', '-c', $commands];
     }

@@ -14,6 +14,9 @@ return [
         if (!is_executable('/usr/sbin/php-fpm8.2')) {
             return 'php-fpm8.2 is not there, and the tutorial is for Debian 12';
         }
+        if (!Tutorial::isPossible()) {
+            return 'root follows the tutorial as nobody, who may not read this checkout';
+        }
         $tutorial = new Tutorial('docs/tutorial-chat.md', 'chat', '8090');
         $done = false;
         try {
