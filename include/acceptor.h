@@ -26,7 +26,7 @@ struct acceptor {
     size_t limit;                     /* of them */
     int reserve;                      /* a descriptor to give up when there are no others; -1: given up */
     bool is_paused;
-    void (*make_room)(void *context); /* the limit is reached: an idle connection may be closed; may be NULL */
+    void (*make_room)(void *context); /* the limit is reached and somebody waits: an idle connection may be closed; may be NULL */
     void *context;
     ev_timer retry;                   /* while descriptors lack */
     struct log_limit log_limit;
@@ -41,5 +41,7 @@ void acceptor_take_waiting(struct acceptor *acceptor);
 void acceptor_finish(struct acceptor *acceptor);
 /* A connection that was dealt out is closed. */
 void acceptor_closed_one(struct acceptor *acceptor);
+/* A connection became idle: make_room may find it. */
+void acceptor_idle_one(struct acceptor *acceptor);
 
 #endif

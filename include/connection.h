@@ -26,7 +26,7 @@ struct connection {
     struct worker *worker;
     struct fcgi_scanner *scanner;     /* owned; NULL while a response runs and its peer is silent */
     LIST_ENTRY(connection) all;       /* worker->connections or worker->closed */
-    TAILQ_ENTRY(connection) waiting;  /* worker->undecided */
+    TAILQ_ENTRY(connection) waiting;  /* worker->idle while READING and no byte came, worker->undecided */
     uint8_t state;                    /* enum connection_state */
     bool keep;
     bool in_request;                  /* bytes of a request came: it has to be whole in time */
@@ -35,11 +35,13 @@ struct connection {
 /* Takes `descriptor` over, also when it fails. False: no memory. */
 bool connection_open_take(struct worker *worker, int descriptor) __attribute__((warn_unused_result));
 void connection_close(struct connection *connection);
-/* Between two requests; its deadline says since when. */
+/* No byte of a request was read, whether it is the first one or not. */
 static inline bool connection_is_idle(const struct connection *connection)
 {
     return connection->state == CONNECTION_READING && !connection->in_request;
 }
+/* Idle, and no byte waits to be read either. */
+bool connection_is_silent(const struct connection *connection);
 /* Decides a request that is whole: answers it, or makes it a subscriber. */
 void connection_decide(struct connection *connection);
 /* The server stops: an idle connection is closed, unless a request is coming in. */

@@ -33,7 +33,7 @@ struct wire_limits {
     size_t max_bytes;        /* of data */
     const char *channel_key; /* of a JSON publication */
     size_t max_batch;        /* messages of one frame, each of "channels" counted; 0: no limit */
-    size_t max_batch_bytes;  /* of their JSON text, once for each of "channels"; 0: no limit */
+    size_t max_batch_bytes;  /* of their JSON text; with several "channels", of their data once for each; 0: no limit */
 };
 
 /* What a decoding hands out. Spans live until the call returns. */

@@ -31,11 +31,13 @@ struct worker {
     struct fcgi_limits limits;
     struct connection_list connections;  /* all that are open */
     struct connection_queue undecided;   /* with a whole request */
+    struct connection_queue idle;        /* between two requests, the longest first */
     struct connection_list closed;       /* freed at the end of the turn */
     size_t connection_count;
     size_t max_clients;
     bool is_draining;                    /* every request is refused for the moment */
     void (*closed_one)(void *context);   /* a connection was closed */
+    void (*idle_one)(void *context);     /* a kept connection became idle */
     void *context;
     ev_prepare turn;
     ev_idle more;                        /* on while somebody has more to come, so that the loop does not sleep */
@@ -51,7 +53,7 @@ void worker_finish(struct worker *worker);
 
 /* Takes what the inbox holds, so that the hub can go on within its own turn. */
 void worker_take_inbox(struct worker *worker);
-/* Closes the connection that is idle between two requests for the longest time, if there is one. */
+/* Closes the connection that is idle for the longest time, with nothing waiting to be read from it, if there is one. */
 void worker_close_idle(struct worker *worker);
 /* Ends every stream, closes idle connections, refuses what still comes. Call it once the last message is in the inbox. */
 void worker_drain(struct worker *worker);

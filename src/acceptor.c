@@ -94,6 +94,8 @@ static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
     (void)loop;
     (void)events;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
+        if (acceptor->open >= acceptor->limit && i > 0)
+            return; /* whether somebody else waits is told by the next event */
         if (acceptor->open >= acceptor->limit && acceptor->make_room)
             acceptor->make_room(acceptor->context);
         if (acceptor->open >= acceptor->limit) {
@@ -123,6 +125,12 @@ void acceptor_closed_one(struct acceptor *acceptor)
 {
     acceptor->open--;
     if (acceptor->sockets)
+        go_on_accepting(acceptor);
+}
+
+void acceptor_idle_one(struct acceptor *acceptor)
+{
+    if (acceptor->sockets && acceptor->make_room)
         go_on_accepting(acceptor);
 }
 

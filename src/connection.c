@@ -81,6 +81,7 @@ bool connection_open_take(struct worker *worker, int descriptor)
     connection->watcher.data = connection;
     ev_io_start(worker->loop, &connection->watcher);
     LIST_INSERT_HEAD(&worker->connections, connection, all);
+    TAILQ_INSERT_TAIL(&worker->idle, connection, waiting);
     worker->connection_count++;
     worker->metrics.connections++;
     set_deadline(connection, worker->settings->fastcgi_request_timeout);
@@ -94,6 +95,8 @@ void connection_close(struct connection *connection)
 
     if (state == CONNECTION_CLOSED)
         return;
+    if (connection_is_idle(connection))
+        TAILQ_REMOVE(&worker->idle, connection, waiting);
     connection->state = CONNECTION_CLOSED;
     if (state == CONNECTION_UNDECIDED)
         TAILQ_REMOVE(&worker->undecided, connection, waiting);
@@ -120,13 +123,16 @@ void connection_timeout(struct timeout *timeout)
     connection_close(connection);
 }
 
-void connection_drain(struct connection *connection)
+bool connection_is_silent(const struct connection *connection)
 {
     char byte;
 
-    if (!connection_is_idle(connection))
-        return;
-    if (recv(connection->watcher.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+    return connection_is_idle(connection) && recv(connection->watcher.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+void connection_drain(struct connection *connection)
+{
+    if (connection_is_silent(connection))
         connection_close(connection);
 }
 
@@ -164,6 +170,9 @@ static void read_next(struct connection *connection)
     if ((connection->watcher.events & EV_WRITE) != 0)
         connection_want_write(&connection->subscriber, false);
     set_deadline(connection, connection->worker->settings->fastcgi_keep_timeout);
+    TAILQ_INSERT_TAIL(&connection->worker->idle, connection, waiting);
+    if (connection->worker->idle_one)
+        connection->worker->idle_one(connection->worker->context);
 }
 
 void connection_left(struct subscriber *subscriber, enum leave_reason reason)
@@ -368,6 +377,7 @@ static void note_request_begins(struct connection *connection)
 {
     if (connection->state != CONNECTION_READING || connection->in_request)
         return;
+    TAILQ_REMOVE(&connection->worker->idle, connection, waiting);
     connection->in_request = true;
     set_deadline(connection, connection->worker->settings->fastcgi_request_timeout);
 }

@@ -176,6 +176,7 @@ void gate_shut_reading(void)
 {
     pthread_mutex_lock(&gate.lock);
     sweep();
+    gate.limit = 0; /* who comes back waits for the next server */
     for (size_t i = 0; i < gate.count; i++)
         shutdown(gate.publishers[i].fd, SHUT_RD);
     pthread_mutex_unlock(&gate.lock);

@@ -23,13 +23,23 @@ static bool fail(char *error, size_t size, const char *address)
     return false;
 }
 
-static bool ask(int fd, int timeout_ms, struct text *answer)
+/* Connecting waits as long as sending. */
+static int open_socket(int family, int timeout_ms)
 {
     struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
-    ssize_t got;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    if (fd < 0)
+        return -1;
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    return fd;
+}
+
+static bool ask(int fd, struct text *answer)
+{
+    ssize_t got;
+
     if (send(fd, REQUEST, sizeof REQUEST - 1, MSG_NOSIGNAL) != sizeof REQUEST - 1)
         return false;
     for (;;) {
@@ -42,10 +52,10 @@ static bool ask(int fd, int timeout_ms, struct text *answer)
     }
 }
 
-static int connect_unix(const char *path)
+static int connect_unix(const char *path, int timeout_ms)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = open_socket(AF_UNIX, timeout_ms);
 
     snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof name) == 0)
@@ -56,7 +66,7 @@ static int connect_unix(const char *path)
 }
 
 /* `host:port`; every address (`*`, 0.0.0.0, [::]) is asked on loopback. */
-static int connect_tcp(const char *address)
+static int connect_tcp(const char *address, int timeout_ms)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
     const char *colon = strrchr(address, ':');
@@ -75,7 +85,7 @@ static int connect_tcp(const char *address)
         return -1;
     }
     for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
-        fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        fd = open_socket(at->ai_family, timeout_ms);
         if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) < 0) {
             close(fd);
             fd = -1;
@@ -99,11 +109,11 @@ bool health_check(const struct settings *settings, int timeout_ms, char *error, 
     bool healthy;
 
     signal(SIGALRM, give_up);
-    alarm((unsigned)(timeout_ms + 999) / 1000 + 1); /* connecting to a full backlog has no timeout of its own */
-    fd = address[0] == '/' ? connect_unix(address) : connect_tcp(address);
+    alarm((unsigned)(timeout_ms + 999) / 1000 + 1); /* resolving a name has no timeout of its own */
+    fd = address[0] == '/' ? connect_unix(address, timeout_ms) : connect_tcp(address, timeout_ms);
     if (fd < 0)
         return fail(error, size, address);
-    healthy = ask(fd, timeout_ms, &answer);
+    healthy = ask(fd, &answer);
     close(fd);
     if (!healthy)
         (void)fail(error, size, address);

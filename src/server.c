@@ -135,6 +135,11 @@ static void on_connection_closed(void *context)
     break_if_done(server);
 }
 
+static void on_connection_idle(void *context)
+{
+    acceptor_idle_one(&((struct server *)context)->acceptor);
+}
+
 static void make_room(void *context)
 {
     worker_close_idle(context);
@@ -221,6 +226,7 @@ static int run(struct server *server, size_t max_clients)
     if (!worker_init(&server->worker, server->loop, settings, &server->hub, start, max_clients))
         goto no_worker;
     server->worker.closed_one = on_connection_closed;
+    server->worker.idle_one = on_connection_idle;
     server->worker.context = server;
     if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &server->state, error, sizeof error))
         goto no_ingest;

@@ -314,16 +314,28 @@ static size_t channel_count(const json_t *object)
     return count > 0 ? count : 1;
 }
 
+/* What one message of `object` will carry. */
+static size_t data_size(json_t *object, struct span bytes)
+{
+    const json_t *data = json_object_get(object, "data");
+
+    if (!data)
+        return bytes.size;
+    return json_is_string(data) ? json_string_length(data) : member_bytes(object, bytes, "data").size;
+}
+
 /* One frame is handed out within one turn of the hub, so it is bounded as a whole. `at` stands at the first of `count` items. */
-static bool fits(const json_t *json, const char *at, const struct wire_limits *limits)
+static bool fits(json_t *json, const char *at, const struct wire_limits *limits)
 {
     size_t count = json_is_array(json) ? json_array_size(json) : 1, messages = 0, bytes = 0;
 
     for (size_t i = 0; i < count; i++) {
-        size_t channels = channel_count(json_is_array(json) ? json_array_get(json, i) : json);
+        json_t *item = json_is_array(json) ? json_array_get(json, i) : json;
+        struct span text = next_value(&at);
+        size_t channels = channel_count(item);
 
         messages += channels;
-        bytes += channels * next_value(&at).size;
+        bytes += channels > 1 ? channels * data_size(item, text) : text.size;
     }
     return (limits->max_batch == 0 || messages <= limits->max_batch) &&
            (limits->max_batch_bytes == 0 || bytes <= limits->max_batch_bytes);

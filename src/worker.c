@@ -120,6 +120,7 @@ bool worker_init(struct worker *worker, struct ev_loop *loop, const struct setti
     LIST_INIT(&worker->connections);
     LIST_INIT(&worker->closed);
     TAILQ_INIT(&worker->undecided);
+    TAILQ_INIT(&worker->idle);
     inbox_init(&worker->inbox, INBOX_LIMIT, on_notify, worker);
     decoder_init(&worker->decoder);
     replica_init(&worker->replica, settings, &worker_io, &worker->metrics, start, seed);
@@ -148,14 +149,13 @@ void worker_finish(struct worker *worker)
 
 void worker_close_idle(struct worker *worker)
 {
-    struct connection *connection, *oldest = NULL;
+    struct connection *connection;
 
-    LIST_FOREACH(connection, &worker->connections, all)
-        if (connection_is_idle(connection) &&
-            (!oldest || connection->subscriber.timeout.due_ms < oldest->subscriber.timeout.due_ms))
-            oldest = connection;
-    if (oldest)
-        connection_close(oldest);
+    TAILQ_FOREACH(connection, &worker->idle, waiting)
+        if (connection_is_silent(connection)) {
+            connection_close(connection);
+            return;
+        }
 }
 
 void worker_drain(struct worker *worker)

@@ -534,7 +534,9 @@ static void a_frame_of_more_messages_or_bytes_than_allowed_is_dropped_whole(void
         {"[{\"channel\":\"a\",\"data\":1},{\"channel\":\"a\",\"data\":2},{\"channels\":[\"a\",\"b\"],\"data\":3}]", 1000},
         {"{\"channels\":[\"a\",\"b\",\"c\"],\"data\":3}", 3},
         {"{\"channels\":[\"a\",\"b\",\"c\",\"d\"],\"data\":3}", 1000},
-        {"{\"channels\":[\"a\",\"b\",\"c\"],\"data\":\"0123456789012345678901234567890123456789\"}", 1000},
+        {"{\"channels\":[\"a\",\"b\",\"c\"],\"data\":\"0123456789012345678901234567890123456789\"}", 3},
+        {"{\"channels\":[\"a\",\"b\",\"c\"],\"data\":\"01234567890123456789012345678901234567890\"}", 1000},
+        {"{\"channels\":[\"a-name-that-is-long-but-counts-once\",\"another-one-that-is-as-long-as-this-one\"],\"data\":1}", 2},
         {"{\"channel\":\"a\",\"data\":\"0123456789012345678901234567890123456789\"}", 1},
     };
 

@@ -255,4 +255,23 @@ final class LimitsTest extends EndToEndTestCase
         $kept[0]->waitForClose();
         self::assertFalse($kept[65]->closed);
     }
+
+    public function test_a_client_that_found_every_place_in_a_request_is_served_when_one_becomes_idle(): void
+    {
+        $this->start(['hub.max_clients' => '2']);
+        $request = FastCgi::request(1, FastCgi::params('channel=news', ['HTTP_ACCEPT' => 'application/json']), true);
+        $taken = [];
+        for ($i = 0; $i < 2 + 64; $i++) {
+            $taken[$i] = $this->stack->daemon->fastcgi();
+            $taken[$i]->send(substr($request, 0, 20));
+        }
+        $late = $this->stack->daemon->fastcgi();
+        $response = $late->expectResponse(1);
+        $late->send($request);
+        foreach ($taken as $connection) {
+            $connection->send(substr($request, 20));
+            $connection->waitForEnd();
+        }
+        self::assertSame(200, $response->wait()->status);
+    }
 }
