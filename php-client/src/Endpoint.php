@@ -22,6 +22,12 @@ final class Endpoint
     ) {
     }
 
+    /** Path of the ipc socket; null with tcp. */
+    public function path(): ?string
+    {
+        return \str_starts_with($this->zmq, 'ipc://') ? \substr($this->zmq, \strlen('ipc://')) : null;
+    }
+
     /** @throws InvalidConfiguration */
     public static function parse(string $endpoint): self
     {

@@ -17,7 +17,7 @@ final class DsnTest extends TestCase
     }
 
     /** @return iterable<string, array{string, ?string}> */
-    public function endpoints(): iterable
+    public static function endpoints(): iterable
     {
         yield 'bare ipc' => ['ipc:///run/p.sock', 'ipc:///run/p.sock'];
         yield 'bare tcp' => ['tcp://[::1]:5555', 'tcp://[::1]:5555'];
@@ -69,7 +69,7 @@ final class DsnTest extends TestCase
     }
 
     /** @return iterable<string, array{string, string}> */
-    public function bad(): iterable
+    public static function bad(): iterable
     {
         $good = 'sidecast+tcp://127.0.0.1:5555';
         yield 'nothing' => ['', 'expected ipc:///'];

@@ -18,7 +18,7 @@ final class EndpointTest extends TestCase
     }
 
     /** @return iterable<string, array{string, string}> */
-    public function good(): iterable
+    public static function good(): iterable
     {
         yield 'ipc' => ['ipc:///run/a b/p.sock', 'unix:///run/a b/p.sock'];
         yield 'ipc, 107 bytes' => ['ipc:///' . \str_repeat('a', 106), 'unix:///' . \str_repeat('a', 106)];
@@ -35,7 +35,7 @@ final class EndpointTest extends TestCase
     }
 
     /** @return iterable<string, array{string}> */
-    public function bad(): iterable
+    public static function bad(): iterable
     {
         yield 'empty' => [''];
         yield 'ipc, relative' => ['ipc://p.sock'];

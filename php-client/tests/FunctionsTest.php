@@ -34,7 +34,7 @@ final class FunctionsTest extends TestCase
     }
 
     /** @return iterable<string, array{string, list<string>, array<string, string>}> */
-    public function waysToNameTheEndpoint(): iterable
+    public static function waysToNameTheEndpoint(): iterable
     {
         $publish = 'sidecast_publish("c", ["a" => 1], ["event" => "eve"])';
         $wrong = 'ipc:///nowhere/publish.sock';
@@ -64,7 +64,7 @@ final class FunctionsTest extends TestCase
     }
 
     /** @return iterable<string, array{string, string}> */
-    public function failures(): iterable
+    public static function failures(): iterable
     {
         yield 'a DSN that would throw' => [
             'sidecast_publish("c", "x", ["endpoint" => "sidecast+ipc:///nowhere/p.sock?throws=yes"])',

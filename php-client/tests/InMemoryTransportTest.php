@@ -76,7 +76,7 @@ final class InMemoryTransportTest extends TestCase
     }
 
     /** @return iterable<string, array{non-empty-list<string>}> */
-    public function framesThatTheServerDrops(): iterable
+    public static function framesThatTheServerDrops(): iterable
     {
         yield 'no JSON' => [['nonsense']];
         yield 'JSON that is no object' => [['5']];

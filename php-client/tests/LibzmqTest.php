@@ -139,7 +139,7 @@ final class LibzmqTest extends TestCase
     }
 
     /** @return iterable<string, array{class-string<TransportInterface>, string}> */
-    public function transports(): iterable
+    public static function transports(): iterable
     {
         yield 'ext-zmq, ipc' => [ZmqTransport::class, 'ipc'];
         yield 'ext-zmq, tcp' => [ZmqTransport::class, 'tcp://127.0.0.1:*'];
@@ -203,6 +203,63 @@ final class LibzmqTest extends TestCase
         self::assertSame('', \stream_get_contents($pipes[1]) . \stream_get_contents($pipes[2]));
         self::assertSame(0, \proc_close($process));
         self::assertLessThan(5.0, (\hrtime(true) - $start) / 1e9, 'the linger of 1 s bounds it');
+    }
+
+    public function testSocketWithoutPermissionIsReported(): void
+    {
+        $this->startServer('ipc');
+        $path = "$this->scratch/pull.sock";
+        \chmod($this->scratch, 0755);
+        \chmod($path, 0400);
+        $page = $this->publishAsNobody();
+        self::assertStringContainsString("cannot connect: no permission to write to $path", $page->errors);
+        self::assertSame(1, $page->status);
+
+        \chmod($path, 0666);
+        $page = $this->publishAsNobody();
+        self::assertSame('', $page->errors);
+        self::assertSame(0, $page->status);
+        self::assertSame(['c', 'x'], $this->receive());
+    }
+
+    public function testSocketInAClosedDirectoryIsReported(): void
+    {
+        $this->startServer('ipc');
+        \chmod($this->scratch, 0600);
+        try {
+            $page = $this->publishAsNobody();
+        } finally {
+            \chmod($this->scratch, 0700);
+        }
+        self::assertStringContainsString('cannot connect: no permission to write to', $page->errors);
+        self::assertSame(1, $page->status);
+    }
+
+    public function testSocketThatIsNotThereYetIsWaitedForWithoutRootToo(): void
+    {
+        \chmod($this->scratch, 0755);
+        $this->endpoint = "ipc://$this->scratch/nobody.sock";
+        $page = $this->publishAsNobody();
+        self::assertSame('', $page->errors);
+        self::assertSame(0, $page->status);
+    }
+
+    /** A page of a user whom permissions bind: root, whom they do not, becomes nobody first. */
+    private function publishAsNobody(): PlainPhp
+    {
+        if (!\function_exists('posix_setuid')) {
+            self::markTestSkipped('posix is not loaded');
+        }
+        $page = new PlainPhp();
+        $page->run(
+            'require "$argv[1]/functions.php"; require "$argv[1]/src/load.php";
+            posix_getuid() !== 0 || (posix_setgid(65534) && posix_setuid(65534)) || exit(2);
+            exit(sidecast_publish("c", "x") ? 0 : 1);',
+            [],
+            ['SIDECAST_PUBLISH' => \rtrim($this->endpoint, "\0")],
+        );
+
+        return $page;
     }
 
     public function testForkedChildPublishesToo(): void

@@ -17,7 +17,7 @@ final class MessageTest extends TestCase
     }
 
     /** @return iterable<string, array{string}> */
-    public function goodChannels(): iterable
+    public static function goodChannels(): iterable
     {
         yield 'one byte' => ['a'];
         yield 'a path' => ['news/sport:1#x?y'];
@@ -35,7 +35,7 @@ final class MessageTest extends TestCase
     }
 
     /** @return iterable<string, array{string, string}> */
-    public function badChannels(): iterable
+    public static function badChannels(): iterable
     {
         yield 'empty' => ['', '1 to 255 bytes'];
         yield '256 bytes' => [\str_repeat('a', 256), '1 to 255 bytes'];
@@ -59,7 +59,7 @@ final class MessageTest extends TestCase
     }
 
     /** @return iterable<string, array{mixed, string}> */
-    public function texts(): iterable
+    public static function texts(): iterable
     {
         yield 'a string is sent as it is' => ['{"not": parsed}', '{"not": parsed}'];
         yield 'the empty string' => ['', ''];
@@ -81,7 +81,7 @@ final class MessageTest extends TestCase
     }
 
     /** @return iterable<string, array{mixed, string}> */
-    public function badData(): iterable
+    public static function badData(): iterable
     {
         yield 'bytes that are not UTF-8' => ["\xff", 'UTF-8'];
         yield 'the same in an array' => [["\xff"], 'JSON'];
@@ -108,7 +108,7 @@ final class MessageTest extends TestCase
     }
 
     /** @return iterable<string, array{array<array-key, mixed>, ?string}> */
-    public function goodOptions(): iterable
+    public static function goodOptions(): iterable
     {
         yield 'none' => [[], null];
         yield 'null is not given' => [['event' => null, 'ttl' => null, 'store' => null], null];
@@ -134,7 +134,7 @@ final class MessageTest extends TestCase
     }
 
     /** @return iterable<string, array{array<array-key, mixed>, string}> */
-    public function badOptions(): iterable
+    public static function badOptions(): iterable
     {
         yield 'unknown' => [['evnt' => 'x'], 'unknown option "evnt"'];
         yield 'a list' => [['x'], 'unknown option "0"'];
@@ -172,7 +172,7 @@ final class MessageTest extends TestCase
     }
 
     /** @return iterable<string, array{array<array-key, mixed>, string}> */
-    public function badItems(): iterable
+    public static function badItems(): iterable
     {
         yield 'no channel' => [['data' => 1], 'channel'];
         yield 'a channel that is a number' => [['channel' => 1, 'data' => 1], 'channel'];

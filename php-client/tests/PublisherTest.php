@@ -234,7 +234,7 @@ final class PublisherTest extends TestCase
     }
 
     /** @return iterable<string, array{float}> */
-    public function badTimeouts(): iterable
+    public static function badTimeouts(): iterable
     {
         yield 'zero' => [0.0];
         yield 'negative' => [-1.0];

@@ -48,7 +48,7 @@ final class ZmtpTransportTest extends TestCase
     }
 
     /** @return iterable<string, array{non-empty-list<string>, string}> */
-    public function messages(): iterable
+    public static function messages(): iterable
     {
         $short = \str_repeat('s', 255);
         $long = \str_repeat('l', 256);
@@ -75,7 +75,7 @@ final class ZmtpTransportTest extends TestCase
     }
 
     /** @return iterable<string, array{string}> */
-    public function addresses(): iterable
+    public static function addresses(): iterable
     {
         yield 'tcp' => ['tcp://127.0.0.1:0'];
         yield 'ipc' => [''];
@@ -277,7 +277,7 @@ final class ZmtpTransportTest extends TestCase
     }
 
     /** @return iterable<string, array{string, string}> */
-    public function refusals(): iterable
+    public static function refusals(): iterable
     {
         $greeting = ScriptedPeer::GREETING;
         $ready = ScriptedPeer::READY;

@@ -23,7 +23,7 @@ final class ErrorsTest extends EndToEndTestCase
     }
 
     /** @return array<string, array{string, int, string}> */
-    public function refusals(): array
+    public static function refusals(): array
     {
         return [
             'no channel' => ['', 400, 'no_channel'],

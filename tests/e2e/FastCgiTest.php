@@ -210,7 +210,7 @@ final class FastCgiTest extends EndToEndTestCase
     }
 
     /** @return array<string, array{string}> */
-    public function garbage(): array
+    public static function garbage(): array
     {
         $stdin = FastCgi::record(FastCgi::STDIN, 1, '');
         return [

@@ -259,15 +259,21 @@ final class LimitsTest extends EndToEndTestCase
     public function test_a_client_that_found_every_place_in_a_request_is_served_when_one_becomes_idle(): void
     {
         $this->start(['hub.max_clients' => '2']);
+        $listener = $this->stack->daemon->fastcgi()->listen('channel=news');
+        $listener->opened();
         $request = FastCgi::request(1, FastCgi::params('channel=news', ['HTTP_ACCEPT' => 'application/json']), true);
         $taken = [];
-        for ($i = 0; $i < 2 + 64; $i++) {
+        for ($i = 0; $i < 1 + 64; $i++) {
             $taken[$i] = $this->stack->daemon->fastcgi();
             $taken[$i]->send(substr($request, 0, 20));
         }
         $late = $this->stack->daemon->fastcgi();
         $response = $late->expectResponse(1);
         $late->send($request);
+        foreach (['one', 'two'] as $turn) { // then the daemon has seen that somebody waits
+            $this->stack->publish('news', $turn);
+            $listener->expect($turn);
+        }
         foreach ($taken as $connection) {
             $connection->send(substr($request, 20));
             $connection->waitForEnd();

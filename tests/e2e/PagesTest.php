@@ -51,7 +51,7 @@ final class PagesTest extends EndToEndTestCase
     }
 
     /** @return array<string, array{string}> */
-    public function transports(): array
+    public static function transports(): array
     {
         return ['ext-zmq' => ['zmq'], 'pure PHP' => ['zmtp'], 'one function' => ['function']];
     }

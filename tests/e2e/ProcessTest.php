@@ -45,7 +45,7 @@ final class ProcessTest extends EndToEndTestCase
     }
 
     /** @return array<string, array{string, int, string}> */
-    public function mistakes(): array
+    public static function mistakes(): array
     {
         return [
             'unknown option' => ["[sse]\nretry = 1s\nhartbeat = 1s\n", 3, '/hartbeat/'],

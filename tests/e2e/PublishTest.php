@@ -71,7 +71,7 @@ final class PublishTest extends EndToEndTestCase
     }
 
     /** @return list<array{string}> */
-    public function values(): array
+    public static function values(): array
     {
         return [
             ['0.1'], ['1e3'], ['12345678901234567890'], ['-0.0'], ['true'], ['null'], ['[]'],
@@ -130,7 +130,7 @@ final class PublishTest extends EndToEndTestCase
     }
 
     /** @return array<string, list<string>> */
-    public function mistakes(): array
+    public static function mistakes(): array
     {
         $object = static fn (string $more) => ['{"channel":"CHANNEL","data":"x",' . $more . '}'];
         $options = static fn (string $options) => ['CHANNEL', 'x', $options];
@@ -188,7 +188,7 @@ final class PublishTest extends EndToEndTestCase
     }
 
     /** @return list<array{string}> */
-    public function badNames(): array
+    public static function badNames(): array
     {
         return [[''], ['a b'], ['a,b'], ['a*'], ["a\nb"], ["a\x7fb"], ["a\0b"], ["caf\xe9"], [str_repeat('n', 256)]];
     }

@@ -52,7 +52,7 @@ final class ResumeTest extends EndToEndTestCase
     }
 
     /** @return list<array{string}> */
-    public function spellings(): array
+    public static function spellings(): array
     {
         return [['last_event_id'], ['lastEventId'], ['lastEventID'], ['Last-Event-ID'], ['cursor']];
     }
@@ -158,7 +158,7 @@ final class ResumeTest extends EndToEndTestCase
     }
 
     /** @return list<array{string}> */
-    public function nonsense(): array
+    public static function nonsense(): array
     {
         return [['abc'], ['1-2-3'], ['-5'], ['5-'], ['0x10-0'], ['123 456'], ['99999999999999999999999-0'], ['1763899200123-0junk']];
     }

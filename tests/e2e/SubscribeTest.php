@@ -86,7 +86,7 @@ final class SubscribeTest extends EndToEndTestCase
     }
 
     /** @return array<string, array{string, string}> */
-    public function texts(): array
+    public static function texts(): array
     {
         return [
             'plain' => ['plain', 'plain'],
@@ -256,7 +256,7 @@ final class SubscribeTest extends EndToEndTestCase
     }
 
     /** @return list<array{string, string, string}> */
-    public function transports(): array
+    public static function transports(): array
     {
         return [
             ['text/event-stream', '', 'text/event-stream'],

@@ -59,10 +59,14 @@ final class ZmqTransport implements TransportInterface
      *
      * @param float $timeout not used: this never waits
      *
-     * @throws TransportException when the queue is full
+     * @throws TransportException when the queue is full, or the process may not write to the ipc socket
      */
     public function send(array $frames, float $timeout): void
     {
+        $path = $this->endpoint->path();
+        if ($path !== null && self::isForbidden($path)) {
+            throw new TransportException("cannot connect: no permission to write to $path");
+        }
         try {
             // false, not an exception, is how ext-zmq says "would block"
             $queued = $this->socket()->sendmulti($frames, \ZMQ::MODE_DONTWAIT) !== false;
@@ -72,6 +76,24 @@ final class ZmqTransport implements TransportInterface
         if (!$queued) {
             throw new TransportException('the send queue is full: the server is down or does not keep up');
         }
+    }
+
+    /**
+     * Whether the process may not connect to this socket, which libzmq would never tell: it queues and tries for ever.
+     * A socket that is not there yet is not forbidden, unless its directory is.
+     */
+    private static function isForbidden(string $path): bool
+    {
+        // with @, because outside open_basedir PHP warns and sees nothing, though libzmq can connect
+        $seen = $path;
+        while ($seen !== '/' && !@\file_exists($seen)) {
+            $seen = \dirname($seen);
+        }
+        if ($seen === $path) {
+            return !@\is_writable($path);
+        }
+
+        return @\is_dir($seen) && !@\is_executable($seen);
     }
 
     /** @throws \ZMQException */

@@ -50,7 +50,7 @@ final class AuthorizationTest extends TestCase
     }
 
     /** @return iterable<string, array{mixed, ?string}> */
-    public function refused(): iterable
+    public static function refused(): iterable
     {
         yield 'no of the callback' => ['private-orders.2', 'ann'];
         yield 'another user' => ['private-orders.1', 'bob'];

@@ -75,7 +75,7 @@ final class BroadcasterTest extends TestCase
     }
 
     /** @return iterable<string, array{mixed}> */
-    public function impossibleSockets(): iterable
+    public static function impossibleSockets(): iterable
     {
         yield 'empty' => [''];
         yield 'too long' => [\str_repeat('a', 256)];

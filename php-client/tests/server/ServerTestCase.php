@@ -54,21 +54,21 @@ abstract class ServerTestCase extends TestCase
                 $this->daemon->stop();
             }
         }
-        if ($this->hasFailed()) {
-            \fwrite(\STDERR, "\n{$this->getName()}: the logs are in $this->directory\n");
+        if ($this->isBroken()) {
+            \fwrite(\STDERR, "\n{$this->testName()}: the logs are in $this->directory\n");
         } else {
             Process::run(['rm', '-rf', $this->directory]);
         }
     }
 
     /** @return array<string, array{string, string}> transport and scheme */
-    public function transports(): array
+    public static function transports(): array
     {
         return ['ext-zmq' => ['zmq', 'ipc'], 'pure PHP' => ['zmtp', 'ipc']];
     }
 
     /** @return array<string, array{string, string}> */
-    public function transportsAndSchemes(): array
+    public static function transportsAndSchemes(): array
     {
         return [
             'ext-zmq, ipc' => ['zmq', 'ipc'],
@@ -183,8 +183,23 @@ abstract class ServerTestCase extends TestCase
     protected function measured(string $what): void
     {
         if (\getenv('SIDECAST_MEASURE') !== false) {
-            \fwrite(\STDERR, "{$this->getName()}: $what\n");
+            \fwrite(\STDERR, "{$this->testName()}: $what\n");
         }
+    }
+
+    /** PHPUnit 10 and later, or 9. */
+    private function testName(): string
+    {
+        return \method_exists($this, 'name') ? $this->name() : $this->getName();
+    }
+
+    private function isBroken(): bool
+    {
+        if (!\method_exists($this, 'status')) {
+            return $this->hasFailed(); // PHPUnit 9
+        }
+
+        return $this->status()->isFailure() || $this->status()->isError();
     }
 
     private static function freePort(): int

@@ -49,8 +49,9 @@ abstract class EndToEndTestCase extends TestCase
     {
         if ($this->hasFailed()) {
             self::$sharedFailed = true;
+            $name = method_exists($this, 'name') ? $this->name() : $this->getName(); // PHPUnit 10, or before
             foreach ([...$this->own, ...array_filter([self::$shared])] as $stack) {
-                fwrite(STDERR, "\n" . $this->getName() . ":\n" . $stack->logs());
+                fwrite(STDERR, "\n" . $name . ":\n" . $stack->logs());
             }
         }
         foreach ($this->own as $stack) {
