@@ -47,7 +47,7 @@ abstract class EndToEndTestCase extends TestCase
 
     protected function tearDown(): void
     {
-        if ($this->hasFailed()) {
+        if ($this->failed()) {
             self::$sharedFailed = true;
             $name = method_exists($this, 'name') ? $this->name() : $this->getName(); // PHPUnit 10, or before
             foreach ([...$this->own, ...array_filter([self::$shared])] as $stack) {
@@ -55,8 +55,16 @@ abstract class EndToEndTestCase extends TestCase
             }
         }
         foreach ($this->own as $stack) {
-            $stack->stop($this->hasFailed());
+            $stack->stop($this->failed());
         }
+    }
+
+    private function failed(): bool
+    {
+        if (!method_exists($this, 'status')) { // PHPUnit 9
+            return $this->hasFailed();
+        }
+        return $this->status()->isFailure() || $this->status()->isError();
     }
 
     /**
