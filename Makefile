@@ -124,15 +124,22 @@ demo:
 bench: build/sidecast
 	bench/run.sh
 
+SHARE = $(DESTDIR)$(PREFIX)/share/sidecast
+DOC = $(DESTDIR)$(PREFIX)/share/doc/sidecast
+
+# The documents keep the layout that they have here, with links to what is installed elsewhere, so that their own links lead somewhere.
 install: build/sidecast
 	$(INSTALL) -D -m 755 build/sidecast $(DESTDIR)$(PREFIX)/bin/sidecast
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/sidecast/nginx $(DESTDIR)$(PREFIX)/share/doc/sidecast
-	$(INSTALL) -m 644 nginx/* $(DESTDIR)$(PREFIX)/share/sidecast/nginx
-	$(INSTALL) -m 644 docs/sidecast.conf.example $(DESTDIR)$(PREFIX)/share/sidecast
-	$(INSTALL) -m 644 $(wildcard README.md CHANGELOG.md LICENSE docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/sidecast
-	cp -r docs/recipes $(DESTDIR)$(PREFIX)/share/doc/sidecast/
-	cd php-client && find composer.json README.md functions.php src laravel symfony -type f \
-	    -exec $(INSTALL) -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/sidecast/php-client/{} \;
+	$(INSTALL) -d $(SHARE)/nginx $(SHARE)/js $(DOC)/demo/public
+	$(INSTALL) -m 644 nginx/* $(SHARE)/nginx
+	$(INSTALL) -m 644 demo/public/sidecast.js $(SHARE)/js
+	$(INSTALL) -m 644 docs/sidecast.conf.example $(SHARE)
+	find php-client/composer.json php-client/README.md php-client/functions.php php-client/src php-client/laravel php-client/symfony \
+	    -type f -exec $(INSTALL) -D -m 644 {} $(SHARE)/{} \;
+	find README.md CHANGELOG.md LICENSE docs -type f -exec $(INSTALL) -D -m 644 {} $(DOC)/{} \;
+	ln -sfn ../../sidecast/nginx $(DOC)/nginx
+	ln -sfn ../../sidecast/php-client $(DOC)/php-client
+	ln -sfn ../../../../sidecast/js/sidecast.js $(DOC)/demo/public/sidecast.js
 
 format:
 	$(CLANG_FORMAT) -i $(wildcard include/*.h src/*.c tests/*.[ch] tests/fuzz/*.c bench/*.[ch])

@@ -71,6 +71,21 @@ is_healthy() { # service
     fi
 }
 
+# podman-compose does not fail when a container cannot be started.
+is_running() { # service; says why it is not
+    local id
+    id=$("$engine" ps -aq --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$1")
+    if [ -z "$id" ]; then
+        echo "$1 has no container"
+        return 1
+    fi
+    [ "$("$engine" inspect -f '{{.State.Running}}' "$id")" = true ] && return
+    "$engine" inspect -f "$1 is {{.State.Status}}, exit code {{.State.ExitCode}} {{.State.Error}}" "$id"
+    "$engine" logs --tail 15 "$id" 2>&1
+    "$engine" start "$id" # for its error, which podman does not keep
+    return 1
+}
+
 is_page() {
     ask / | grep -q '<h1>Sidecast</h1>'
 }
@@ -117,6 +132,13 @@ trap 'quietly "${compose[@]}" down -v' EXIT
 
 check "the images are built with $engine" "${compose[@]}" build
 check 'the services start' "${compose[@]}" up -d
+for service in nginx php-fpm sidecast chart; do
+    check "$service is running" is_running "$service"
+done
+if [ "$failed" -gt 0 ]; then
+    echo "$passed passed, $failed failed"
+    exit 1
+fi
 wait_for is_page
 for service in nginx php-fpm sidecast; do
     check "$service is healthy" wait_for is_healthy "$service"

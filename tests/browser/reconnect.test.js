@@ -46,6 +46,20 @@ async function watchedWindow() {
 /** The next request of the window's stream. */
 const nextStream = (page) => page.waitForRequest((request) => request.url().includes('/events?channel=chat'));
 
+const lastEventId = async (request) => (await request.allHeaders())['last-event-id'];
+
+/** Takes a place in the server as soon as there is one; returns what gives it back. */
+async function takePlace() {
+    let answer; // kept by what is returned: an answer that nobody holds is collected, and its connection closed
+    await until('a place', async () => {
+        answer = await fetch(`${stack.url}/events?channel=chat`);
+        if (!answer.headers.has('content-length')) return true; // a stream; a refusal is a whole answer
+        await answer.text();
+        return false;
+    });
+    return () => answer.body.cancel();
+}
+
 test('a reload of nginx: it comes back with its Last-Event-ID and gets what it missed, once', async () => {
     stack = await Stack.start();
     const page = await watchedWindow();
@@ -58,7 +72,7 @@ test('a reload of nginx: it comes back with its Last-Event-ID and gets what it m
     stack.reloadNginx(); // the old worker process cuts the stream
     await page.waitForFunction(() => events.readyState === EventSource.CONNECTING);
     await until('a message to be taken', () => stack.say('meanwhile').catch(() => false));
-    assert.equal((await (await request).allHeaders())['last-event-id'], newest);
+    assert.equal(await lastEventId(await request), newest);
     await waitForLine(page, 'meanwhile');
     await stack.say('after');
     await waitForLine(page, 'after');
@@ -71,10 +85,13 @@ test('a restart of sidecast: it hears of the gap and gets everything that comes'
     await isLive(page);
     await stack.say('before');
     await waitForLine(page, 'before');
+    const newest = await page.evaluate(() => window.newest);
 
     await stack.stopSidecast();
     await page.waitForFunction(() => window.states.length >= 3); // it met nothing but nginx at least once
+    const request = nextStream(page);
     await stack.startSidecast();
+    assert.equal(await lastEventId(await request), newest);
     assert.ok(await stack.say('after'));
     await waitForLine(page, 'after');
     assert.deepEqual(await chatLines(page), ['before', GAP, 'after']);
@@ -94,6 +111,33 @@ test('a full server: who is refused for the moment comes in when there is room',
     await stack.say('So am I');
     await waitForLine(outside, 'So am I');
     assert.deepEqual(await chatLines(outside), ['I am in', 'So am I']);
+});
+
+test('a full server on the way back: it is refused, keeps its Last-Event-ID, and gets what it missed, once', async () => {
+    stack = await Stack.start({ options: ['--hub.max_clients=1', '--sse.refused_retry=100ms'] });
+    const page = await watchedWindow();
+    await isLive(page);
+    await stack.say('one');
+    await waitForLine(page, 'one');
+    const newest = await page.evaluate(() => window.newest);
+
+    const requests = [];
+    page.on('request', (request) => request.url().includes('/events?channel=chat') && requests.push(request));
+    stack.reloadNginx();
+    await page.waitForFunction(() => events.readyState === EventSource.CONNECTING);
+    const leave = await takePlace(); // before the window is back, which waits for sse.retry
+    await page.waitForFunction(() => window.states.length >= 4); // cut, refused, and refused again
+    assert.ok(await stack.say('two'));
+    const refused = await Promise.all(requests.slice(0, 2).map((request) => request.response()));
+    assert.deepEqual(refused.map((answer) => [answer.status(), 'content-length' in answer.headers()]), [[200, true], [200, true]]);
+
+    await leave();
+    await waitForLine(page, 'two'); // from history
+    assert.ok(await stack.say('three'));
+    await waitForLine(page, 'three');
+    assert.deepEqual(await chatLines(page), ['one', 'two', 'three']);
+    assert.ok(requests.length >= 3);
+    assert.deepEqual(new Set(await Promise.all(requests.map(lastEventId))), new Set([newest]));
 });
 
 test('sidecast is away when a window opens: it gets in later', async () => {

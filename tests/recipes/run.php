@@ -13,6 +13,12 @@ declare(strict_types=1);
 
 use PHPUnit\Framework\AssertionFailedError;
 
+$binary = getenv('SIDECAST_BINARY') ?: dirname(__DIR__, 2) . '/build/check/sidecast';
+if (!is_file($binary)) {
+    fwrite(STDERR, "recipes: $binary is not there, run `make build/check/sidecast`\n");
+    exit(1);
+}
+
 require 'PHPUnit/Autoload.php';
 require __DIR__ . '/../e2e/bootstrap.php';
 
