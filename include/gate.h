@@ -1,6 +1,7 @@
 /*
  * gate: what stands between libzmq and the kernel on the publishers' connections. It mends two things that libzmq (4.3.4) does, by defining three
- * calls for the whole process; what is not a publisher's connection gets the kernel's own.
+ * calls for the whole process. accept4 and epoll_ctl are the kernel's own for all that is not a publisher's; epoll_wait is the same for
+ * everybody, and who reads at EPOLLIN, as libev's watchers do, misses nothing by it.
  *  - accept4: libzmq accepts without a limit, and aborts the process when accept on an ipc endpoint meets EMFILE; unbinding would cut those who
  *    are there. On a publish endpoint a connection above the limit, or without a descriptor for it, is accepted, closed at once, and reported
  *    to libzmq as ECONNABORTED, which it takes for a peer that left.

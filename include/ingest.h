@@ -27,7 +27,6 @@ struct ingest {
     void *monitor;                      /* PAIR that tells of publishers; NULL when there is none */
     struct ingest_endpoint *endpoints;  /* owned */
     size_t endpoint_count;
-    bool is_paused;                     /* an inbox is full */
     ev_io readable;                     /* ZMQ_FD: edge-triggered, so only a hint */
     ev_io monitored;
     ev_prepare turn;

@@ -93,8 +93,7 @@ static bool take_turn(struct ingest *ingest)
         return false;
     set_time(ingest);
     for (int i = 0; i < TURN_MESSAGES && bytes < TURN_BYTES; i++) {
-        ingest->is_paused = !hub_has_room(ingest->hub);
-        if (ingest->is_paused) {
+        if (!hub_has_room(ingest->hub)) {
             ingest->hub->metrics.ingest_pauses++;
             return true;
         }

@@ -52,6 +52,23 @@ final class Site
         $this->daemon = new Daemon($this->directory);
     }
 
+    /**
+     * Runs the scenario while the site is up; after a failure its logs are kept.
+     *
+     * @param callable(self): void $scenario
+     */
+    public function during(callable $scenario): void
+    {
+        $done = false;
+        try {
+            $this->start();
+            $scenario($this);
+            $done = true;
+        } finally {
+            $this->stop(!$done);
+        }
+    }
+
     public function start(): void
     {
         $this->startDaemon();

@@ -17,14 +17,9 @@ $withFiles = static function (array $files, array $php, callable $scenario): voi
     foreach ($files as $name => $text) {
         file_put_contents("$path/$name", $text);
     }
-    $site = new Site($folder, $php);
-    $done = false;
     try {
-        $site->start();
-        $scenario($site);
-        $done = true;
+        (new Site($folder, $php))->during($scenario);
     } finally {
-        $site->stop(!$done);
         Process::run(['rm', '-rf', $path]);
     }
 };

@@ -12,15 +12,7 @@ use Sidecast\Recipes\Site;
 /** @param callable(Site): void $scenario */
 $with = static function (string $recipe, callable $scenario): callable {
     return static function () use ($recipe, $scenario): void {
-        $site = new Site("docs/recipes/$recipe");
-        $done = false;
-        try {
-            $site->start();
-            $scenario($site);
-            $done = true;
-        } finally {
-            $site->stop(!$done);
-        }
+        (new Site("docs/recipes/$recipe"))->during($scenario);
     };
 };
 
