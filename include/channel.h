@@ -27,12 +27,13 @@ struct channel {
     struct history history;
     struct link_list solo;          /* of subscribers of this channel alone */
     struct link_list shared;        /* of subscribers of several channels */
-    struct event_id lost_through;   /* the highest evicted id that counts as lost */
+    struct event_id lost_through;   /* its gap mark: the highest evicted id that counts as lost */
     struct event_id settled;        /* every subscriber that is not BLOCKED has everything up to here; lowered (subscriber_unsettle) when
                                        one joins or becomes writable with less */
     struct timeout pace;
     struct timeout trim;
     int64_t flushed_ms;             /* when subscribers were last told */
+    uint32_t losses;                /* how often lost_through was raised, from 1 on. It may wrap: nobody is left out for so long */
     bool news;                      /* messages came since then */
     bool scheduled;
     unsigned char name_size;
@@ -52,6 +53,9 @@ static inline struct span channel_name(const struct channel *channel)
 {
     return (struct span){channel->name, channel->name_size};
 }
+
+/* Raises the gap mark; lower ids change nothing. */
+void channel_lose(struct channel *channel, struct event_id id);
 
 static inline bool channel_has_subscribers(const struct channel *channel)
 {

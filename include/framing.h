@@ -24,4 +24,9 @@ struct framing {
 
 extern const struct framing framing_fastcgi;
 
+enum framing_name { FRAMING_FASTCGI };
+
+/* By enum framing_name. */
+extern const struct framing *const framings[];
+
 #endif

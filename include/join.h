@@ -2,9 +2,10 @@
 #ifndef JOIN_H
 #define JOIN_H
 
+#include "framing.h"
+
 #include <stdint.h>
 
-struct framing;
 struct replica;
 struct request;
 struct subscriber;
@@ -14,6 +15,6 @@ struct subscriber;
  * It may have left (io->left was called) when this returns.
  */
 _Bool join_subscriber(struct replica *replica, struct subscriber *subscriber, const struct request *request,
-                      const struct framing *framing, uint16_t request_id) __attribute__((warn_unused_result));
+                      enum framing_name framing, uint16_t request_id) __attribute__((warn_unused_result));
 
 #endif

@@ -17,20 +17,21 @@
 
 struct buffer;
 struct channel;
-struct framing;
 struct replica;
 struct subscriber;
 
 /* A subscriber listens to a channel. */
 struct link {
     LIST_ENTRY(link) of_channel;
-    SLIST_ENTRY(link) of_pending;
     struct channel *channel;
     struct subscriber *subscriber;
     uint64_t floor;        /* entries with a lower number are not for this newcomer; 0: no bound */
-    struct event_id told;  /* the channel's gap mark that the client was told of */
-    bool pending;
+    uint32_t told;         /* channel->losses when the client was told of its gap mark */
+    uint32_t next_pending; /* 0: not pending; else the place of the next link that is, or PENDING_END */
 };
+
+/* Links of several channels are an array; a link's place is its index there + 1. */
+#define PENDING_END UINT32_MAX
 
 enum subscriber_state { SUBSCRIBER_OUT, SUBSCRIBER_IDLE, SUBSCRIBER_READY, SUBSCRIBER_BLOCKED };
 
@@ -42,21 +43,21 @@ enum leave_reason {
     LEAVE_NO_MEMORY,
 };
 
+/* There are many: each byte counts. What every delivery needs stands together, from `cursor` on. */
 struct subscriber {
-    TAILQ_ENTRY(subscriber) of_state;
-    struct link *links;               /* `own`, or owned */
-    SLIST_HEAD(, link) pending;       /* links whose channel may have news; not used with a single link */
-    const struct framing *framing;
-    char *client;                     /* owned, or NULL */
-    struct buffer *half;              /* one reference: what is to be written next, from half_offset on, or NULL */
-    size_t half_offset;
-    struct event_id cursor;           /* everything up to here is written or was not for it */
-    uint64_t joined;                  /* the replica's number when it came */
-    int64_t wrote_ms;                 /* when bytes were last accepted */
-    int64_t ends_ms;                  /* when the stream ends cleanly, or the long-poll is answered empty */
+    TAILQ_ENTRY(subscriber) of_state; /* while OUT: its owner's */
     struct timeout timeout;
+    int64_t ends_ms;                  /* when the stream ends cleanly, or the long-poll is answered empty */
+    uint64_t joined;                  /* the replica's number when it came */
+    char *client;                     /* owned, or NULL */
+    struct event_id cursor;           /* everything up to here is written or was not for it */
+    struct buffer *half;              /* one reference: what is to be written next, from half_offset on, or NULL */
+    int64_t wrote_ms;                 /* when bytes were last accepted */
+    uint32_t half_offset;
     uint32_t link_count;
+    uint32_t first_pending;           /* place of the first link whose channel may have news, 0 or PENDING_END; not used with one link */
     uint16_t request_id;
+    uint8_t framing;                  /* enum framing_name */
     uint8_t state;                    /* enum subscriber_state */
     bool is_poll;                     /* one answer and the end: a long-poll, or an answer without channels */
     bool is_envelope;
@@ -64,7 +65,10 @@ struct subscriber {
     bool is_last;                     /* `half` is the end of the response */
     bool is_pinned;                   /* `half` is in replica->pins */
     bool poll_gap;                    /* the long-poll's answer says "gap": true */
-    struct link own;
+    union {
+        struct link own;              /* with one link */
+        struct link *several;         /* owned, or NULL */
+    };
 };
 
 TAILQ_HEAD(subscriber_queue, subscriber);
@@ -94,12 +98,21 @@ void subscriber_timeout(struct replica *replica, struct subscriber *subscriber);
 /* One state changes into another here and nowhere else. */
 void subscriber_set_state(struct replica *replica, struct subscriber *subscriber, enum subscriber_state state);
 
+/* All its links: `link_count` in a row. */
+static inline struct link *subscriber_links(const struct subscriber *subscriber)
+{
+    return subscriber->link_count == 1 ? (struct link *)&subscriber->own : subscriber->several;
+}
+
 /* The links that may have news, one after the other; start with NULL. */
 static inline struct link *subscriber_next_link(const struct subscriber *subscriber, const struct link *link)
 {
+    uint32_t place;
+
     if (subscriber->link_count == 1)
-        return link ? NULL : subscriber->links;
-    return link ? SLIST_NEXT(link, of_pending) : SLIST_FIRST(&subscriber->pending);
+        return link ? NULL : (struct link *)&subscriber->own;
+    place = link ? link->next_pending : subscriber->first_pending;
+    return place == 0 || place == PENDING_END ? NULL : &subscriber->several[place - 1];
 }
 
 void subscriber_mark_pending(struct link *link);

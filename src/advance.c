@@ -13,6 +13,8 @@
 #include "sse.h"
 #include "text.h"
 
+#include <assert.h>
+
 enum {
     BATCH_PIECES = 256,           /* buffers of one writev */
     BATCH_BYTES = 256 * 1024,     /* more than a socket takes at once */
@@ -73,7 +75,7 @@ bool advance_is_visible(const struct replica *replica, const struct link *link, 
 
 static bool link_has_gap(const struct link *link, struct event_id cursor)
 {
-    return event_id_less(cursor, link->channel->lost_through) && event_id_less(link->told, link->channel->lost_through);
+    return event_id_less(cursor, link->channel->lost_through) && link->told != link->channel->losses;
 }
 
 static bool has_gap(const struct subscriber *subscriber, struct event_id cursor)
@@ -148,7 +150,7 @@ void advance_gap_told(struct replica *replica, struct subscriber *subscriber)
     struct link *link = NULL;
 
     while ((link = subscriber_next_link(subscriber, link)) != NULL)
-        link->told = event_id_max(link->told, link->channel->lost_through);
+        link->told = link->channel->losses;
     replica->metrics->gaps++;
 }
 
@@ -164,7 +166,7 @@ static void gather_gap(struct replica *replica, struct subscriber *subscriber, s
     (void)advance_find_gap(replica, subscriber, &cursor, after, false, &text);
     add(batch,
         (struct piece){
-            .buffer = text.failed ? NULL : subscriber->framing->body(subscriber->request_id, text_span(&text)),
+            .buffer = text.failed ? NULL : framings[subscriber->framing]->body(subscriber->request_id, text_span(&text)),
             .cursor = cursor,
             .is_own = true,
             .is_gap = true,
@@ -188,7 +190,7 @@ static struct piece message_piece(struct replica *replica, struct subscriber *su
     if (!encoded || subscriber->request_id == 1)
         return (struct piece){.buffer = encoded, .cursor = entry->message->id, .is_message = true};
     return (struct piece){
-        .buffer = subscriber->framing->message(subscriber->request_id, encoded),
+        .buffer = framings[subscriber->framing]->message(subscriber->request_id, encoded),
         .cursor = entry->message->id,
         .is_own = true,
         .is_message = true,
@@ -215,7 +217,7 @@ static void gather_end(struct subscriber *subscriber, struct batch *batch)
 {
     add(batch,
         (struct piece){
-            .buffer = subscriber->framing->end(subscriber->request_id),
+            .buffer = framings[subscriber->framing]->end(subscriber->request_id),
             .cursor = batch->cursor,
             .is_own = true,
             .is_last = true,
@@ -267,11 +269,12 @@ static void commit_piece(struct replica *replica, struct subscriber *subscriber,
 static bool keep_half(struct replica *replica, struct subscriber *subscriber, struct piece *piece, bool is_half, size_t written)
 {
     if (is_half) {
-        subscriber->half_offset += written;
+        subscriber->half_offset += (uint32_t)written;
     } else {
+        assert(piece->buffer->size <= UINT32_MAX);
         commit_piece(replica, subscriber, piece);
         subscriber->half = piece->is_own ? piece->buffer : buffer_ref(piece->buffer);
-        subscriber->half_offset = written;
+        subscriber->half_offset = (uint32_t)written;
         subscriber->is_last = piece->is_last;
     }
     if (!subscriber->is_pinned)

@@ -38,7 +38,7 @@ static void make_key(struct text *key, const struct subscriber *subscriber)
     text_append(key, (struct span){(const char *)&cursor, sizeof cursor});
     text_append(key, (struct span){subscriber->poll_gap ? "g" : "-", 1});
     for (uint32_t i = 0; i < subscriber->link_count; i++)
-        text_append(key, (struct span){(const char *)&subscriber->links[i].channel, sizeof(struct channel *)});
+        text_append(key, (struct span){(const char *)&subscriber_links(subscriber)[i].channel, sizeof(struct channel *)});
 }
 
 static bool is_excepted(const struct finding *finding, const char *client)
@@ -169,7 +169,7 @@ static struct buffer *build(struct subscriber *subscriber, const struct finding 
     text_append(&body, text_span(&finding->messages));
     poll_append_end(&body);
     if (!body.failed && !finding->messages.failed && !finding->excepts.failed)
-        answer = subscriber->framing->whole(subscriber->request_id, headers, text_span(&body));
+        answer = framings[subscriber->framing]->whole(subscriber->request_id, headers, text_span(&body));
     text_finish(&body);
     return answer;
 }
@@ -201,7 +201,7 @@ static struct buffer *make(struct replica *replica, struct subscriber *subscribe
 static bool may_share(const struct subscriber *subscriber)
 {
     for (uint32_t i = 0; i < subscriber->link_count; i++)
-        if (subscriber->links[i].floor > 0)
+        if (subscriber_links(subscriber)[i].floor > 0)
             return false;
     return subscriber->request_id == 1;
 }

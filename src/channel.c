@@ -8,6 +8,7 @@
 #include "replica.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { CHANNEL_TIMEOUTS = 2 };
@@ -22,7 +23,7 @@ struct channel *channel_find(struct replica *replica, struct span name)
 
 static struct channel *create(struct replica *replica, struct span name)
 {
-    struct channel *channel = calloc(1, sizeof *channel + name.size);
+    struct channel *channel = calloc(1, offsetof(struct channel, name) + name.size);
 
     if (!channel)
         return NULL;
@@ -40,6 +41,7 @@ static struct channel *create(struct replica *replica, struct span name)
     if (!channel->hh.tbl)
         goto no_entry;
     channel->lost_through = replica->marks[channel->hh.hashv % REPLICA_MARKS];
+    channel->losses = 1;
     replica->metrics->channels++;
     return channel;
 
@@ -73,6 +75,14 @@ void channel_close_unused(struct replica *replica, struct channel *channel)
     HASH_DEL(replica->channels, channel);
     replica->metrics->channels--;
     free(channel);
+}
+
+void channel_lose(struct channel *channel, struct event_id id)
+{
+    if (!event_id_less(channel->lost_through, id))
+        return;
+    channel->lost_through = id;
+    channel->losses++;
 }
 
 void channel_notify(struct replica *replica, struct channel *channel)

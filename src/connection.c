@@ -216,7 +216,7 @@ static void subscribe(struct connection *connection, const struct request *reque
         answer_take(connection, answer_head(&framing_fastcgi, request_id, request->transport));
     else if (worker->is_draining || worker->metrics.subscribers >= worker->max_clients)
         refuse(connection, request->transport);
-    else if (!join_subscriber(&worker->replica, &connection->subscriber, request, &framing_fastcgi, request_id))
+    else if (!join_subscriber(&worker->replica, &connection->subscriber, request, FRAMING_FASTCGI, request_id))
         connection_close(connection);
 }
 

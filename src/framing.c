@@ -77,3 +77,5 @@ const struct framing framing_fastcgi = {
     .end = fastcgi_end,
     .whole = fastcgi_whole,
 };
+
+const struct framing *const framings[] = {[FRAMING_FASTCGI] = &framing_fastcgi};

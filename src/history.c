@@ -204,7 +204,7 @@ static void evict_front(struct replica *replica, struct channel *channel)
         channel_catch_up(replica, channel, entry->message->id);
     if (entry->message->store && entry->message->expires_ms > replica->now_ms) {
         /* It is higher already when a later message was lost for lack of memory. */
-        channel->lost_through = event_id_max(channel->lost_through, entry->message->id);
+        channel_lose(channel, entry->message->id);
         replica->metrics->history_evicted++;
     }
     history->head = (history->head + 1) & (history->capacity - 1);

@@ -28,14 +28,14 @@ static int compare_channels(const void *a, const void *b)
 static void close_channels(struct replica *replica, struct subscriber *subscriber)
 {
     for (uint32_t i = 0; i < subscriber->link_count; i++)
-        if (subscriber->links[i].channel)
-            channel_close_unused(replica, subscriber->links[i].channel);
+        if (subscriber_links(subscriber)[i].channel)
+            channel_close_unused(replica, subscriber_links(subscriber)[i].channel);
 }
 
 static bool open_channels(struct replica *replica, struct subscriber *subscriber, const struct string_list *names)
 {
     for (size_t i = 0; i < names->count; i++) {
-        struct link *link = &subscriber->links[i];
+        struct link *link = &subscriber_links(subscriber)[i];
 
         link->channel = channel_open(replica, span_of(names->items[i]));
         link->subscriber = subscriber;
@@ -45,14 +45,14 @@ static bool open_channels(struct replica *replica, struct subscriber *subscriber
         }
     }
     /* One order, whatever the client's: long-polls of the same channels share answers. */
-    qsort(subscriber->links, subscriber->link_count, sizeof *subscriber->links, compare_channels);
+    qsort(subscriber_links(subscriber), subscriber->link_count, sizeof(struct link), compare_channels);
     return true;
 }
 
 static void link_up(struct subscriber *subscriber)
 {
     for (uint32_t i = 0; i < subscriber->link_count; i++) {
-        struct link *link = &subscriber->links[i];
+        struct link *link = &subscriber_links(subscriber)[i];
         struct channel *channel = link->channel;
 
         if (subscriber->link_count == 1) {
@@ -70,10 +70,11 @@ static bool equip(struct replica *replica, struct subscriber *subscriber, const 
     size_t count = request->channels.count;
 
     subscriber->link_count = (uint32_t)count;
-    subscriber->links = count == 1 ? &subscriber->own : calloc(count, sizeof *subscriber->links);
+    if (count != 1)
+        subscriber->several = calloc(count, sizeof *subscriber->several);
     if (request->client)
         subscriber->client = strdup(request->client);
-    if (!subscriber->links || (request->client && !subscriber->client) || !merge_reserve(&replica->merge, count) ||
+    if (!subscriber_links(subscriber) || (request->client && !subscriber->client) || !merge_reserve(&replica->merge, count) ||
         !timeouts_reserve(&replica->timeouts, 1))
         goto no_memory;
     if (open_channels(replica, subscriber, &request->channels))
@@ -88,10 +89,10 @@ no_memory:
 static void start_with_history(struct replica *replica, struct subscriber *subscriber)
 {
     for (uint32_t i = 0; i < subscriber->link_count; i++) {
-        struct link *link = &subscriber->links[i];
+        struct link *link = &subscriber_links(subscriber)[i];
 
         link->floor = history_newcomer_floor(replica, link->channel);
-        link->told = link->channel->lost_through;
+        link->told = link->channel->losses;
     }
     subscriber->cursor = EVENT_ID_ZERO;
 }
@@ -110,7 +111,7 @@ static bool find_cutoff(struct replica *replica, const struct subscriber *subscr
     uint64_t *numbers;
 
     for (uint32_t i = 0; i < subscriber->link_count; i++)
-        total += subscriber->links[i].channel->history.count;
+        total += subscriber_links(subscriber)[i].channel->history.count;
     *cutoff = 0;
     if (total <= last)
         return true;
@@ -118,7 +119,7 @@ static bool find_cutoff(struct replica *replica, const struct subscriber *subscr
     if (!numbers)
         return false;
     for (uint32_t i = 0; i < subscriber->link_count; i++) {
-        const struct link *link = &subscriber->links[i];
+        const struct link *link = &subscriber_links(subscriber)[i];
         const struct history *history = &link->channel->history;
 
         for (uint32_t n = 0, index = history->count; index-- > 0 && n < last;)
@@ -144,8 +145,8 @@ static bool start_with_last(struct replica *replica, struct subscriber *subscrib
     if (!find_cutoff(replica, subscriber, last, &cutoff))
         return false;
     for (uint32_t i = 0; i < subscriber->link_count; i++)
-        if (subscriber->links[i].floor < cutoff)
-            subscriber->links[i].floor = cutoff;
+        if (subscriber_links(subscriber)[i].floor < cutoff)
+            subscriber_links(subscriber)[i].floor = cutoff;
     subscriber->cursor = replica->newest;
     merge_start(&replica->merge, subscriber, EVENT_ID_ZERO);
     for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
@@ -219,7 +220,7 @@ static struct buffer *start_stream(struct replica *replica, struct subscriber *s
         append_open(&body, subscriber->cursor);
     text_append(&body, text_span(gap));
     if (!body.failed && !gap->failed)
-        start = subscriber->framing->start(subscriber->request_id, span_of(STREAM_HEADERS), text_span(&body));
+        start = framings[subscriber->framing]->start(subscriber->request_id, span_of(STREAM_HEADERS), text_span(&body));
     text_finish(&body);
     return start;
 }
@@ -233,14 +234,14 @@ static struct buffer *start_poll(struct replica *replica, struct subscriber *sub
 }
 
 bool join_subscriber(struct replica *replica, struct subscriber *subscriber, const struct request *request,
-                     const struct framing *framing, uint16_t request_id)
+                     enum framing_name framing, uint16_t request_id)
 {
     const struct settings *settings = replica->settings;
     struct text gap = TEXT_EMPTY;
     struct buffer *start = NULL;
     bool empty = false;
 
-    subscriber->framing = framing;
+    subscriber->framing = (uint8_t)framing;
     subscriber->request_id = request_id;
     subscriber->is_poll = request->transport == TRANSPORT_POLL;
     subscriber->is_envelope = request->envelope;

@@ -60,12 +60,14 @@ int64_t replica_jitter(struct replica *replica, int64_t least, int64_t most)
 static void lose(struct replica *replica, struct channel *channel, const struct message *message)
 {
     struct span name = message_channel(message);
-    struct event_id *mark = channel ? &channel->lost_through
-                                    : &replica->marks[table_hash(name.bytes, name.size) % REPLICA_MARKS];
 
-    if (message->store)
-        *mark = message->id;
     replica->metrics->dropped_no_memory++;
+    if (!message->store)
+        return;
+    if (channel)
+        channel_lose(channel, message->id);
+    else
+        replica->marks[table_hash(name.bytes, name.size) % REPLICA_MARKS] = message->id;
 }
 
 void replica_apply(struct replica *replica, struct message *message)

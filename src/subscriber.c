@@ -71,10 +71,12 @@ void subscriber_set_state(struct replica *replica, struct subscriber *subscriber
 
 void subscriber_mark_pending(struct link *link)
 {
-    if (link->pending)
+    struct subscriber *subscriber = link->subscriber;
+
+    if (link->next_pending != 0)
         return;
-    link->pending = true;
-    SLIST_INSERT_HEAD(&link->subscriber->pending, link, of_pending);
+    link->next_pending = subscriber->first_pending != 0 ? subscriber->first_pending : PENDING_END;
+    subscriber->first_pending = (uint32_t)(link - subscriber->several) + 1;
 }
 
 static bool link_has_more(const struct link *link, struct event_id cursor)
@@ -90,14 +92,14 @@ bool subscriber_has_more(struct subscriber *subscriber)
     bool more = false;
 
     if (subscriber->link_count == 1)
-        return link_has_more(subscriber->links, subscriber->cursor);
-    link = SLIST_FIRST(&subscriber->pending);
-    SLIST_INIT(&subscriber->pending);
+        return link_has_more(&subscriber->own, subscriber->cursor);
+    link = subscriber_next_link(subscriber, NULL);
+    subscriber->first_pending = 0;
     for (; link; link = next) {
         bool has_more = link_has_more(link, subscriber->cursor);
 
-        next = SLIST_NEXT(link, of_pending);
-        link->pending = false;
+        next = subscriber_next_link(subscriber, link);
+        link->next_pending = 0;
         more |= has_more;
         /* A channel marks its links at the first news only, so they stay until it is flushed. */
         if (has_more || link->channel->news)
@@ -108,7 +110,7 @@ bool subscriber_has_more(struct subscriber *subscriber)
 
 void subscriber_write_next_take(struct subscriber *subscriber, struct buffer *buffer, bool is_last)
 {
-    assert(!subscriber->half);
+    assert(!subscriber->half && buffer->size <= UINT32_MAX);
     subscriber->half = buffer;
     subscriber->half_offset = 0;
     subscriber->is_last = is_last;
@@ -143,7 +145,7 @@ void subscriber_answer_take(struct replica *replica, struct subscriber *subscrib
 void subscriber_unsettle(struct subscriber *subscriber)
 {
     for (uint32_t i = 0; i < subscriber->link_count; i++) {
-        struct channel *channel = subscriber->links[i].channel;
+        struct channel *channel = subscriber_links(subscriber)[i].channel;
 
         if (event_id_less(subscriber->cursor, channel->settled))
             channel->settled = subscriber->cursor;
@@ -152,10 +154,10 @@ void subscriber_unsettle(struct subscriber *subscriber)
 
 void subscriber_free_parts(struct subscriber *subscriber)
 {
-    if (subscriber->links != &subscriber->own)
-        free(subscriber->links);
+    if (subscriber->link_count != 1)
+        free(subscriber->several);
     free(subscriber->client);
-    subscriber->links = NULL;
+    subscriber->several = NULL;
     subscriber->client = NULL;
     subscriber->link_count = 0;
 }
@@ -171,14 +173,15 @@ void subscriber_end(struct replica *replica, struct subscriber *subscriber)
 static void unlink_channels(struct replica *replica, struct subscriber *subscriber)
 {
     for (uint32_t i = 0; i < subscriber->link_count; i++) {
-        struct channel *channel = subscriber->links[i].channel;
+        struct link *link = &subscriber_links(subscriber)[i];
+        struct channel *channel = link->channel;
 
-        LIST_REMOVE(&subscriber->links[i], of_channel);
+        LIST_REMOVE(link, of_channel);
         /* Somebody may be walking over the channel: it is closed when its deadline comes. */
         if (channel->history.count == 0)
             timeouts_set(&replica->timeouts, &channel->trim, replica->now_ms);
     }
-    SLIST_INIT(&subscriber->pending);
+    subscriber->first_pending = 0;
 }
 
 void subscriber_leave(struct replica *replica, struct subscriber *subscriber, enum leave_reason reason)
@@ -220,7 +223,7 @@ static void heartbeat(struct replica *replica, struct subscriber *subscriber)
     text_append_string(&line, replica->settings->sse_heartbeat_text);
     text_append_string(&line, "\n");
     if (!line.failed)
-        buffer = subscriber->framing->body(subscriber->request_id, text_span(&line));
+        buffer = framings[subscriber->framing]->body(subscriber->request_id, text_span(&line));
     text_finish(&line);
     if (!buffer) {
         subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);

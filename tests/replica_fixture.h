@@ -263,7 +263,7 @@ static inline bool try_join(struct fixture *fixture, struct client *client, stru
     }
     request.channels.items = items;
     client->request_id = wish.request_id ? wish.request_id : 1;
-    done = join_subscriber(&fixture->replica, &client->subscriber, &request, &framing_fastcgi, client->request_id);
+    done = join_subscriber(&fixture->replica, &client->subscriber, &request, FRAMING_FASTCGI, client->request_id);
     free(names);
     return done;
 }

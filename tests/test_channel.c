@@ -373,6 +373,22 @@ static void channels_are_opened_once_and_closed_when_unused(void **state)
     assert_int_equal(fixture.replica.timeouts.reserved, 0);
 }
 
+static void only_a_higher_loss_raises_the_gap_mark(void **state)
+{
+    struct channel *channel = channel_open(&fixture.replica, span_of("a"));
+    uint32_t losses = channel->losses;
+
+    (void)state;
+    channel_lose(channel, channel->lost_through);
+    channel_lose(channel, event_id_before(channel->lost_through));
+    assert_int_equal(channel->losses, losses);
+    assert_int_equal(event_id_compare(channel->lost_through, FIXTURE_START), 0);
+    channel_lose(channel, (struct event_id){FIXTURE_START.ms, 1});
+    assert_int_equal(channel->losses, losses + 1);
+    assert_int_equal(channel->lost_through.seq, 1);
+    channel_close_unused(&fixture.replica, channel);
+}
+
 static void channel_with_a_subscriber_is_not_closed(void **state)
 {
     struct client client;
@@ -405,6 +421,7 @@ int main(void)
         T(delivery_touches_only_the_channels_that_have_news),
         T(news_of_others_costs_a_subscriber_nothing),
         T(channels_are_opened_once_and_closed_when_unused),
+        T(only_a_higher_loss_raises_the_gap_mark),
         T(channel_with_a_subscriber_is_not_closed),
     };
 

@@ -126,7 +126,7 @@ static void whole_answer_needs_no_channels(void **state)
     (void)state;
     client_init(&client);
     client.request_id = client.subscriber.request_id = 1;
-    client.subscriber.framing = &framing_fastcgi;
+    client.subscriber.framing = FRAMING_FASTCGI;
     client.budget = 5;
     subscriber_answer_take(&fixture.replica, &client.subscriber,
                            framing_fastcgi.whole(1, span_of("Status: 200 OK\r\n"), span_of("ok\n")));

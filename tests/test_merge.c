@@ -56,11 +56,13 @@ static void add(struct fake *fake, uint64_t ms)
 /* A subscriber of the first `count` channels, all of them pending. */
 static void subscribe(unsigned count)
 {
-    subscriber = (struct subscriber){.links = links, .link_count = count};
+    subscriber = (struct subscriber){.several = links, .link_count = count};
     for (unsigned i = 0; i < count; i++) {
-        links[i] = (struct link){.channel = &fakes[i].channel, .subscriber = &subscriber};
+        struct link *link = &subscriber_links(&subscriber)[i];
+
+        *link = (struct link){.channel = &fakes[i].channel, .subscriber = &subscriber};
         if (count > 1)
-            subscriber_mark_pending(&links[i]);
+            subscriber_mark_pending(link);
     }
     assert_true(merge_reserve(&merge, count));
 }
@@ -87,7 +89,7 @@ static void one_round(void)
 
         assert_non_null(head);
         assert_int_equal(head->entry->message->id.ms, ids[i]);
-        assert_ptr_equal(head->link, &links[owner[i]]);
+        assert_ptr_equal(head->link, &subscriber_links(&subscriber)[owner[i]]);
         merge_pass(&merge);
     }
     assert_null(merge_first(&merge));
@@ -122,7 +124,9 @@ static void channels_that_are_not_pending_are_left_out(void **state)
     add(&fakes[0], 1);
     add(&fakes[1], 2);
     subscribe(2);
-    SLIST_REMOVE(&subscriber.pending, &links[0], link, of_pending);
+    assert_int_equal(subscriber.first_pending, 2); /* marked last */
+    links[1].next_pending = PENDING_END;
+    links[0].next_pending = 0;
     merge_start(&merge, &subscriber, EVENT_ID_ZERO);
     assert_int_equal(merge_first(&merge)->entry->message->id.ms, 2);
     merge_pass(&merge);

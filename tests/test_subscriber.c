@@ -341,7 +341,7 @@ static void answer_without_memory_is_let_go(void **state)
 
     (void)state;
     client_init(&client);
-    client.subscriber.framing = &framing_fastcgi;
+    client.subscriber.framing = FRAMING_FASTCGI;
     allocations_left = 0;
     struct buffer *response = buffer_create(5);
     assert_null(response);
