@@ -1,44 +1,53 @@
 /*
  * connection: a FastCGI connection of the front end: one request at a time.
  *
- *     READING ──(request whole)──► UNDECIDED ──► RESPONDING ──(kept: FCGI_KEEP_CONN)──► READING
- *        └───────────────┬───────────────┴───────────┘
- *                        ▼
- *                     CLOSED (freed at the end of the worker's turn)
+ *     IDLE ──(first byte)──► READING ──(request whole)──► UNDECIDED ──► RESPONDING ──(kept: FCGI_KEEP_CONN)──► IDLE
+ *       └───────────────────────┴──────────┬──────────────────┴──────────────┘
+ *                                          ▼
+ *                                       CLOSED (freed at the end of the worker's turn)
+ *
+ * Its state is the list it is on: one of the worker's, or while RESPONDING the one of its subscriber's state.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
 #include "subscriber.h"
 
-#include <ev.h>
+#include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 struct fcgi_scanner;
 struct worker;
 
-enum connection_state { CONNECTION_READING, CONNECTION_UNDECIDED, CONNECTION_RESPONDING, CONNECTION_CLOSED };
+enum connection_state { CONNECTION_IDLE, CONNECTION_READING, CONNECTION_UNDECIDED, CONNECTION_RESPONDING, CONNECTION_CLOSED };
 
 struct connection {
-    struct subscriber subscriber;     /* the running response. Its timeout serves the connection while there is none */
-    ev_io watcher;
-    struct worker *worker;
-    struct fcgi_scanner *scanner;     /* owned; NULL while a response runs and its peer is silent */
-    LIST_ENTRY(connection) all;       /* worker->connections or worker->closed */
-    TAILQ_ENTRY(connection) waiting;  /* worker->idle while READING and no byte came, worker->undecided */
+    struct subscriber subscriber;     /* the running response. Its timeout and of_state serve the connection while there is none */
+    int fd;                           /* owned */
     uint8_t state;                    /* enum connection_state */
     bool keep;
-    bool in_request;                  /* bytes of a request came: it has to be whole in time */
+    bool wants_write;
+    bool polls_write;                 /* what the poller was told of it */
+    struct worker *worker;
+    struct fcgi_scanner *scanner;     /* owned; NULL while a response runs and its peer is silent */
 };
 
-/* Takes `descriptor` over, also when it fails. False: no memory. */
+/* An idle client costs this and little else (docs/decisions.md): with malloc's own 8 bytes it fills three cache lines. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct connection) <= 184, "a connection has become larger");
+
+static inline struct connection *connection_of(struct subscriber *subscriber)
+{
+    return (struct connection *)((char *)subscriber - offsetof(struct connection, subscriber));
+}
+
+/* Takes `descriptor` over, also when it fails. False: no memory, here or in the kernel. */
 bool connection_open_take(struct worker *worker, int descriptor) __attribute__((warn_unused_result));
 void connection_close(struct connection *connection);
 /* No byte of a request was read, whether it is the first one or not. */
 static inline bool connection_is_idle(const struct connection *connection)
 {
-    return connection->state == CONNECTION_READING && !connection->in_request;
+    return connection->state == CONNECTION_IDLE;
 }
 /* Idle, and no byte waits to be read either. */
 bool connection_is_silent(const struct connection *connection);
@@ -46,6 +55,9 @@ bool connection_is_silent(const struct connection *connection);
 void connection_decide(struct connection *connection);
 /* The server stops: an idle connection is closed, unless a request is coming in. */
 void connection_drain(struct connection *connection);
+
+/* For struct poller. */
+void connection_ready(void *item, bool readable, bool writable);
 
 /* For struct replica_io. */
 ssize_t connection_write(struct subscriber *subscriber, const struct iovec *parts, int count);

@@ -9,14 +9,12 @@
 #include "decoder.h"
 #include "fcgi.h"
 #include "inbox.h"
+#include "poller.h"
 #include "replica.h"
 
 #include <ev.h>
 
-struct connection;
 struct hub;
-LIST_HEAD(connection_list, connection);
-TAILQ_HEAD(connection_queue, connection);
 
 enum { WORKER_READ_BYTES = 64 * 1024 };
 
@@ -29,10 +27,11 @@ struct worker {
     struct replica replica;
     struct decoder decoder;
     struct fcgi_limits limits;
-    struct connection_list connections;  /* all that are open */
-    struct connection_queue undecided;   /* with a whole request */
-    struct connection_queue idle;        /* between two requests, the longest first */
-    struct connection_list closed;       /* freed at the end of the turn */
+    struct poller poller;                /* of all connections */
+    struct subscriber_queue idle;        /* connections between two requests, the longest first */
+    struct subscriber_queue reading;     /* with a part of a request */
+    struct subscriber_queue undecided;   /* with a whole request */
+    struct subscriber_queue closed;      /* freed at the end of the turn. All others are the replica's */
     size_t connection_count;
     size_t max_clients;
     bool is_draining;                    /* every request is refused for the moment */

@@ -20,12 +20,32 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct connection *connection_of(struct subscriber *subscriber)
+/* --- states and deadlines --- */
+
+static struct subscriber_queue *list_of(struct worker *worker, enum connection_state state)
 {
-    return (struct connection *)((char *)subscriber - offsetof(struct connection, subscriber));
+    switch (state) {
+    case CONNECTION_IDLE: return &worker->idle;
+    case CONNECTION_READING: return &worker->reading;
+    case CONNECTION_UNDECIDED: return &worker->undecided;
+    case CONNECTION_RESPONDING: break;
+    case CONNECTION_CLOSED: return &worker->closed;
+    }
+    return NULL;
 }
 
-/* --- opening, closing, deadlines --- */
+static void set_state(struct connection *connection, enum connection_state state)
+{
+    struct subscriber_queue *from = list_of(connection->worker, connection->state);
+    struct subscriber_queue *to = list_of(connection->worker, state);
+
+    assert(connection->state != CONNECTION_CLOSED && connection->subscriber.state == SUBSCRIBER_OUT);
+    if (from)
+        TAILQ_REMOVE(from, &connection->subscriber, of_state);
+    if (to)
+        TAILQ_INSERT_TAIL(to, &connection->subscriber, of_state);
+    connection->state = (uint8_t)state;
+}
 
 static void set_deadline(struct connection *connection, int64_t after_ms)
 {
@@ -39,6 +59,8 @@ static void clear_deadline(struct connection *connection)
 {
     timeouts_clear(&connection->worker->replica.timeouts, &connection->subscriber.timeout);
 }
+
+/* --- opening, closing --- */
 
 static bool make_scanner(struct connection *connection)
 {
@@ -65,50 +87,45 @@ static void drop_scanner(struct connection *connection)
     connection->scanner = NULL;
 }
 
-static void on_event(struct ev_loop *loop, ev_io *watcher, int events);
-
 bool connection_open_take(struct worker *worker, int descriptor)
 {
     struct connection *connection = calloc(1, sizeof *connection);
 
-    if (!connection || !timeouts_reserve(&worker->replica.timeouts, 1)) {
-        free(connection);
-        close(descriptor);
-        return false;
-    }
+    if (!connection || !timeouts_reserve(&worker->replica.timeouts, 1))
+        goto no_memory;
+    if (!poller_add(&worker->poller, descriptor, connection))
+        goto no_room;
     connection->worker = worker;
-    ev_io_init(&connection->watcher, on_event, descriptor, EV_READ);
-    connection->watcher.data = connection;
-    ev_io_start(worker->loop, &connection->watcher);
-    LIST_INSERT_HEAD(&worker->connections, connection, all);
-    TAILQ_INSERT_TAIL(&worker->idle, connection, waiting);
+    connection->fd = descriptor;
+    TAILQ_INSERT_TAIL(&worker->idle, &connection->subscriber, of_state);
     worker->connection_count++;
     worker->metrics.connections++;
     set_deadline(connection, worker->settings->fastcgi_request_timeout);
     return true;
+
+no_room:
+    timeouts_release(&worker->replica.timeouts, 1);
+no_memory:
+    free(connection);
+    close(descriptor);
+    return false;
 }
 
 void connection_close(struct connection *connection)
 {
     struct worker *worker = connection->worker;
-    enum connection_state state = connection->state;
 
-    if (state == CONNECTION_CLOSED)
+    if (connection->state == CONNECTION_CLOSED)
         return;
-    if (connection_is_idle(connection))
-        TAILQ_REMOVE(&worker->idle, connection, waiting);
-    connection->state = CONNECTION_CLOSED;
-    if (state == CONNECTION_UNDECIDED)
-        TAILQ_REMOVE(&worker->undecided, connection, waiting);
-    if (state == CONNECTION_RESPONDING)
-        subscriber_leave(&worker->replica, &connection->subscriber, LEAVE_BROKEN);
+    if (connection->subscriber.state != SUBSCRIBER_OUT) {
+        subscriber_leave(&worker->replica, &connection->subscriber, LEAVE_BROKEN); /* which comes back here */
+        return;
+    }
+    set_state(connection, CONNECTION_CLOSED);
     clear_deadline(connection);
     timeouts_release(&worker->replica.timeouts, 1);
     drop_scanner(connection);
-    ev_io_stop(worker->loop, &connection->watcher);
-    close(connection->watcher.fd);
-    LIST_REMOVE(connection, all);
-    LIST_INSERT_HEAD(&worker->closed, connection, all);
+    close(connection->fd);
     worker->connection_count--;
     worker->metrics.connections--;
     worker->closed_one(worker->context);
@@ -118,7 +135,7 @@ void connection_timeout(struct timeout *timeout)
 {
     struct connection *connection = connection_of((struct subscriber *)((char *)timeout - offsetof(struct subscriber, timeout)));
 
-    if (connection->in_request)
+    if (connection->state != CONNECTION_IDLE)
         connection->worker->metrics.requests_timed_out++;
     connection_close(connection);
 }
@@ -127,7 +144,7 @@ bool connection_is_silent(const struct connection *connection)
 {
     char byte;
 
-    return connection_is_idle(connection) && recv(connection->watcher.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+    return connection_is_idle(connection) && recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 void connection_drain(struct connection *connection)
@@ -141,36 +158,39 @@ void connection_drain(struct connection *connection)
 ssize_t connection_write(struct subscriber *subscriber, const struct iovec *parts, int count)
 {
     struct msghdr header = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-    ssize_t written = sendmsg(connection_of(subscriber)->watcher.fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t written = sendmsg(connection_of(subscriber)->fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS))
         return 0;
     return written;
 }
 
+static void poll_as_wanted(struct connection *connection)
+{
+    if (connection->polls_write == connection->wants_write)
+        return;
+    connection->polls_write = connection->wants_write;
+    poller_want_write(&connection->worker->poller, connection->fd, connection, connection->wants_write);
+}
+
+/* Who is writable and gets more is soon blocked again: the poller is told at the end of the event (connection_ready), if at all. */
 void connection_want_write(struct subscriber *subscriber, bool wanted)
 {
     struct connection *connection = connection_of(subscriber);
-    struct ev_loop *loop = connection->worker->loop;
 
-    ev_io_stop(loop, &connection->watcher);
-    ev_io_modify(&connection->watcher, wanted ? EV_READ | EV_WRITE : EV_READ);
-    ev_io_start(loop, &connection->watcher);
+    connection->wants_write = wanted;
+    if (wanted)
+        poll_as_wanted(connection);
 }
 
-/* The response is complete and the front end keeps the connection: the next request. */
+/* The front end keeps the connection: the next request. */
 static void read_next(struct connection *connection)
 {
-    clear_deadline(connection);
-    memset(&connection->subscriber, 0, sizeof connection->subscriber);
-    connection->state = CONNECTION_READING;
-    connection->in_request = false;
+    set_state(connection, CONNECTION_IDLE);
     if (connection->scanner)
         fcgi_scanner_reset(connection->scanner);
-    if ((connection->watcher.events & EV_WRITE) != 0)
-        connection_want_write(&connection->subscriber, false);
+    connection->wants_write = false;
     set_deadline(connection, connection->worker->settings->fastcgi_keep_timeout);
-    TAILQ_INSERT_TAIL(&connection->worker->idle, connection, waiting);
     if (connection->worker->idle_one)
         connection->worker->idle_one(connection->worker->context);
 }
@@ -181,10 +201,12 @@ void connection_left(struct subscriber *subscriber, enum leave_reason reason)
 
     if (connection->state == CONNECTION_CLOSED)
         return;
-    if (reason == LEAVE_DONE && connection->keep && !connection->worker->is_draining)
-        read_next(connection);
-    else
+    if (reason != LEAVE_DONE || !connection->keep || connection->worker->is_draining) {
         connection_close(connection);
+        return;
+    }
+    memset(&connection->subscriber, 0, sizeof connection->subscriber);
+    read_next(connection);
 }
 
 /* --- deciding --- */
@@ -287,10 +309,9 @@ void connection_decide(struct connection *connection)
     uint16_t refusal = connection->scanner->refusal;
 
     assert(connection->state == CONNECTION_UNDECIDED);
-    TAILQ_REMOVE(&worker->undecided, connection, waiting);
     worker->metrics.requests++;
     clear_deadline(connection);
-    connection->state = CONNECTION_RESPONDING;
+    set_state(connection, CONNECTION_RESPONDING);
     connection->keep = connection->scanner->keep;
     connection->subscriber.request_id = connection->scanner->request_id;
     if (refusal)
@@ -307,7 +328,7 @@ static bool send_now(struct connection *connection, const char *bytes, size_t si
 {
     if (connection->state == CONNECTION_RESPONDING && connection->subscriber.half)
         return false;
-    return send(connection->watcher.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+    return send(connection->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
 }
 
 /* The front end gave its request up. */
@@ -319,8 +340,6 @@ static bool abort_request(struct connection *connection)
     fcgi_put_end(end, connection->scanner->request_id);
     if (!send_now(connection, end, sizeof end) || (!connection->scanner->keep && !connection->keep))
         return false;
-    if (connection->state == CONNECTION_UNDECIDED)
-        TAILQ_REMOVE(&worker->undecided, connection, waiting);
     if (connection->state != CONNECTION_RESPONDING) {
         read_next(connection);
         return true;
@@ -339,8 +358,7 @@ static bool handle(struct connection *connection, enum fcgi_event event)
     case FCGI_MORE:
         return true;
     case FCGI_REQUEST:
-        connection->state = CONNECTION_UNDECIDED;
-        TAILQ_INSERT_TAIL(&worker->undecided, connection, waiting);
+        set_state(connection, CONNECTION_UNDECIDED);
         return true;
     case FCGI_REPLY:
         return send_now(connection, connection->scanner->reply, connection->scanner->reply_size);
@@ -353,6 +371,15 @@ static bool handle(struct connection *connection, enum fcgi_event event)
         return false;
     }
     return false;
+}
+
+/* The first byte of a request starts its clock. */
+static void note_request_begins(struct connection *connection)
+{
+    if (connection->state != CONNECTION_IDLE)
+        return;
+    set_state(connection, CONNECTION_READING);
+    set_deadline(connection, connection->worker->settings->fastcgi_request_timeout);
 }
 
 static void take_input(struct connection *connection, struct span input)
@@ -369,23 +396,16 @@ static void take_input(struct connection *connection, struct span input)
             return;
         }
     } while (event != FCGI_MORE);
+    /* What follows a request that was given up. */
+    if (!fcgi_scanner_is_idle(connection->scanner))
+        note_request_begins(connection);
     drop_idle_scanner(connection);
-}
-
-/* The first byte of a request starts its clock. */
-static void note_request_begins(struct connection *connection)
-{
-    if (connection->state != CONNECTION_READING || connection->in_request)
-        return;
-    TAILQ_REMOVE(&connection->worker->idle, connection, waiting);
-    connection->in_request = true;
-    set_deadline(connection, connection->worker->settings->fastcgi_request_timeout);
 }
 
 static void read_input(struct connection *connection)
 {
     struct worker *worker = connection->worker;
-    ssize_t size = recv(connection->watcher.fd, worker->scratch, WORKER_READ_BYTES, MSG_DONTWAIT);
+    ssize_t size = recv(connection->fd, worker->scratch, WORKER_READ_BYTES, MSG_DONTWAIT);
 
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
@@ -397,15 +417,19 @@ static void read_input(struct connection *connection)
     take_input(connection, (struct span){worker->scratch, (size_t)size});
 }
 
-static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
+void connection_ready(void *item, bool readable, bool writable)
 {
-    struct connection *connection = watcher->data;
+    struct connection *connection = item;
     struct replica *replica = &connection->worker->replica;
 
-    (void)loop;
+    /* Something else of this turn closed it. */
+    if (connection->state == CONNECTION_CLOSED)
+        return;
     replica->now_ms = clock_monotonic_ms();
-    if ((events & EV_READ) != 0)
+    if (readable)
         read_input(connection);
-    if ((events & EV_WRITE) != 0 && connection->state == CONNECTION_RESPONDING)
+    if (writable && connection->state == CONNECTION_RESPONDING)
         subscriber_writable(replica, &connection->subscriber);
+    if (connection->state != CONNECTION_CLOSED)
+        poll_as_wanted(connection);
 }

@@ -38,16 +38,16 @@ void worker_take_inbox(struct worker *worker)
 static void decide_requests(struct worker *worker)
 {
     while (!TAILQ_EMPTY(&worker->undecided) && worker->replica.number == hub_published(worker->hub))
-        connection_decide(TAILQ_FIRST(&worker->undecided));
+        connection_decide(connection_of(TAILQ_FIRST(&worker->undecided)));
 }
 
 static void free_closed(struct worker *worker)
 {
-    while (!LIST_EMPTY(&worker->closed)) {
-        struct connection *connection = LIST_FIRST(&worker->closed);
+    while (!TAILQ_EMPTY(&worker->closed)) {
+        struct subscriber *subscriber = TAILQ_FIRST(&worker->closed);
 
-        LIST_REMOVE(connection, all);
-        free(connection);
+        TAILQ_REMOVE(&worker->closed, subscriber, of_state);
+        free(connection_of(subscriber));
     }
 }
 
@@ -112,15 +112,16 @@ bool worker_init(struct worker *worker, struct ev_loop *loop, const struct setti
 
     *worker = (struct worker){.loop = loop, .settings = settings, .hub = hub, .max_clients = max_clients};
     worker->scratch = malloc(WORKER_READ_BYTES);
-    if (!worker->scratch || getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+    if (!worker->scratch || getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed ||
+        !poller_init(&worker->poller, loop, connection_ready)) {
         free(worker->scratch);
         return false;
     }
     worker->limits = (struct fcgi_limits){(size_t)settings->fastcgi_max_body, (unsigned)max_clients};
-    LIST_INIT(&worker->connections);
-    LIST_INIT(&worker->closed);
-    TAILQ_INIT(&worker->undecided);
     TAILQ_INIT(&worker->idle);
+    TAILQ_INIT(&worker->reading);
+    TAILQ_INIT(&worker->undecided);
+    TAILQ_INIT(&worker->closed);
     inbox_init(&worker->inbox, INBOX_LIMIT, on_notify, worker);
     decoder_init(&worker->decoder);
     replica_init(&worker->replica, settings, &worker_io, &worker->metrics, start, seed);
@@ -133,11 +134,22 @@ bool worker_init(struct worker *worker, struct ev_loop *loop, const struct setti
     return true;
 }
 
+static void close_all(struct subscriber_queue *queue)
+{
+    while (!TAILQ_EMPTY(queue))
+        connection_close(connection_of(TAILQ_FIRST(queue)));
+}
+
 void worker_finish(struct worker *worker)
 {
-    while (!LIST_EMPTY(&worker->connections))
-        connection_close(LIST_FIRST(&worker->connections));
+    close_all(&worker->idle);
+    close_all(&worker->reading);
+    close_all(&worker->undecided);
+    close_all(&worker->replica.idle);
+    close_all(&worker->replica.ready);
+    close_all(&worker->replica.blocked);
     free_closed(worker);
+    poller_finish(&worker->poller);
     ev_prepare_stop(worker->loop, &worker->turn);
     ev_idle_stop(worker->loop, &worker->more);
     ev_timer_stop(worker->loop, &worker->timer);
@@ -149,29 +161,40 @@ void worker_finish(struct worker *worker)
 
 void worker_close_idle(struct worker *worker)
 {
-    struct connection *connection;
+    struct subscriber *subscriber;
 
-    TAILQ_FOREACH(connection, &worker->idle, waiting)
-        if (connection_is_silent(connection)) {
-            connection_close(connection);
+    TAILQ_FOREACH(subscriber, &worker->idle, of_state)
+        if (connection_is_silent(connection_of(subscriber))) {
+            connection_close(connection_of(subscriber));
             return;
         }
 }
 
+static void end_all(struct replica *replica, struct subscriber_queue *queue)
+{
+    struct subscriber *subscriber, *next;
+
+    for (subscriber = TAILQ_FIRST(queue); subscriber; subscriber = next) {
+        next = TAILQ_NEXT(subscriber, of_state);
+        subscriber_end(replica, subscriber);
+    }
+}
+
 void worker_drain(struct worker *worker)
 {
-    struct connection *connection, *next;
+    struct subscriber *subscriber, *next;
 
     worker_take_inbox(worker);
     (void)replica_flush(&worker->replica);
     worker->is_draining = true;
-    for (connection = LIST_FIRST(&worker->connections); connection; connection = next) {
-        next = LIST_NEXT(connection, all);
-        if (connection->state == CONNECTION_RESPONDING)
-            subscriber_end(&worker->replica, &connection->subscriber);
-        else
-            connection_drain(connection);
+    for (subscriber = TAILQ_FIRST(&worker->idle); subscriber; subscriber = next) {
+        next = TAILQ_NEXT(subscriber, of_state);
+        connection_drain(connection_of(subscriber));
     }
+    /* Who is idle may become one of the others. */
+    end_all(&worker->replica, &worker->replica.blocked);
+    end_all(&worker->replica, &worker->replica.ready);
+    end_all(&worker->replica, &worker->replica.idle);
 }
 
 void worker_reload(struct worker *worker)

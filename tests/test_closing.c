@@ -1,0 +1,318 @@
+/* How connections end: deadlines, who leaves, limits, the end of the server. */
+#include "connection_fixture.h"
+
+#include <fcntl.h>
+
+/* --- deadlines --- */
+
+/* Sleeps until the worker has closed another connection. */
+static void await_close(struct fixture *fixture)
+{
+    int64_t patience_ms = clock_monotonic_ms() + 10000;
+    int closed = fixture->closed;
+
+    fixture->is_awaiting = true;
+    while (fixture->closed == closed && clock_monotonic_ms() < patience_ms)
+        ev_run(fixture->loop, EVRUN_ONCE);
+    assert_int_equal(fixture->closed, closed + 1);
+}
+
+static void half_a_request_is_closed_after_the_timeout(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer;
+    struct text bytes = request_of(&STREAM);
+
+    fixture->settings.fastcgi_request_timeout = 20;
+    peer = connect_peer(fixture);
+    bytes.size /= 2;
+    send_text(&peer, &bytes);
+    await_close(fixture);
+    receive(&peer);
+    assert_true(peer.is_over);
+    assert_int_equal(fixture->worker.metrics.requests_timed_out, 1);
+    leave(&peer);
+}
+
+/* Bytes that trickle in do not move the deadline. */
+static void a_trickle_does_not_extend_the_timeout(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t patience_ms = clock_monotonic_ms() + 10000;
+    struct peer peer;
+
+    fixture->settings.fastcgi_request_timeout = 20;
+    peer = connect_peer(fixture);
+    fixture->is_awaiting = true;
+    /* A management record without an end. */
+    send_bytes(&peer, (struct span){"\1\11\0\0\377\377\0\0", 8});
+    while (fixture->closed == 0 && clock_monotonic_ms() < patience_ms) {
+        (void)send(peer.fd, "x", 1, MSG_NOSIGNAL);
+        ev_run(fixture->loop, EVRUN_ONCE);
+    }
+    assert_int_equal(fixture->closed, 1);
+    leave(&peer);
+}
+
+static void a_connection_that_never_sends_is_closed_but_not_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer;
+
+    fixture->settings.fastcgi_request_timeout = 20;
+    peer = connect_peer(fixture);
+    await_close(fixture);
+    assert_int_equal(fixture->worker.metrics.requests_timed_out, 0);
+    leave(&peer);
+}
+
+static void an_idle_kept_connection_is_closed_after_its_own_timeout(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+
+    fixture->settings.fastcgi_keep_timeout = 20;
+    ask(&peer, &POLL);
+    assert_int_equal(peer.ends, 1);
+    await_close(fixture);
+    assert_int_equal(fixture->worker.metrics.requests_timed_out, 0);
+    leave(&peer);
+}
+
+static void a_second_half_request_is_closed_after_the_timeout(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+    struct text bytes = request_of(&STREAM);
+
+    fixture->settings.fastcgi_request_timeout = 20;
+    ask(&peer, &POLL);
+    bytes.size /= 2;
+    send_text(&peer, &bytes);
+    await_close(fixture);
+    assert_int_equal(fixture->worker.metrics.requests_timed_out, 1);
+    leave(&peer);
+}
+
+/* --- leaving --- */
+
+static void the_end_of_the_connection_frees_it_in_every_state(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text half = request_of(&STREAM), whole = request_of(&STREAM);
+    const struct span inputs[] = {{"", 0}, {half.bytes, half.size / 2}, text_span(&whole)};
+
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        struct peer peer = connect_peer(fixture);
+
+        send_bytes(&peer, inputs[i]);
+        assert_int_equal(fixture->worker.connection_count, 1);
+        leave(&peer);
+        assert_int_equal(fixture->worker.connection_count, 0);
+        assert_int_equal(fixture->worker.metrics.subscribers, 0);
+        assert_int_equal(fixture->closed, (int)i + 1);
+        assert_true(TAILQ_EMPTY(&fixture->worker.closed));
+    }
+    text_finish(&half);
+    text_finish(&whole);
+}
+
+/* The whole request and the end of the connection are read in one turn, or the end before the decision. */
+static void a_peer_may_leave_right_after_its_request(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+    struct text bytes = request_of(&STREAM);
+
+    assert_int_equal(send(peer.fd, bytes.bytes, bytes.size, 0), bytes.size);
+    shutdown(peer.fd, SHUT_WR);
+    turn(fixture);
+    assert_int_equal(fixture->worker.connection_count, 0);
+    text_finish(&bytes);
+    leave(&peer);
+}
+
+static void a_peer_that_stops_reading_gets_everything_later_and_nobody_waits(void **state)
+{
+    enum { MESSAGES = 200, SIZE = 20000 };
+    struct fixture *fixture = *state;
+    struct peer slow = connect_peer(fixture), quick = connect_peer(fixture);
+    char *data = malloc(SIZE);
+    size_t at = 0;
+
+    ask(&slow, &STREAM);
+    ask(&quick, &STREAM);
+    for (int i = 0; i < MESSAGES; i++) {
+        memset(data, 'x', SIZE);
+        snprintf(data, 16, "%06d", i);
+        data[6] = ' ';
+        publish(fixture, "news", (struct span){data, SIZE});
+        receive(&quick);
+        assert_memory_equal(quick.out.bytes + quick.out.size - 2, "\n\n", 2);
+    }
+    assert_int_equal(fixture->worker.metrics.subscribers, 2);
+    receive(&slow);
+    assert_int_equal(slow.bytes.size, 0);
+    for (int i = 0; i < MESSAGES; i++) {
+        char wanted[32];
+        const char *found;
+
+        snprintf(wanted, sizeof wanted, "\ndata: %06d ", i);
+        found = memmem(slow.out.bytes + at, slow.out.size - at, wanted, strlen(wanted));
+        assert_non_null(found);
+        at = (size_t)(found - slow.out.bytes);
+    }
+    assert_null(memmem(slow.out.bytes, slow.out.size, "sidecast.gap", 12));
+    free(data);
+    leave(&slow);
+    leave(&quick);
+}
+
+/* --- limits and stopping --- */
+
+static void assert_stream_refused(struct peer *peer)
+{
+    assert_starts(peer->out, "Status: 200 OK\r\nContent-Type: text/event-stream\r\n");
+    assert_part(&peer->out, ":\nretry: ");
+    assert_null(memmem(peer->out.bytes, peer->out.size, "sidecast.open", 13));
+    assert_int_equal(peer->ends, 1);
+}
+
+static void above_max_clients_requests_are_refused_until_one_leaves(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peers[MAX_CLIENTS], stream, poll;
+
+    for (int i = 0; i < MAX_CLIENTS; i++) {
+        peers[i] = connect_peer(fixture);
+        ask(&peers[i], &STREAM);
+        assert_int_equal(peers[i].ends, 0);
+    }
+    stream = connect_peer(fixture);
+    ask(&stream, &STREAM);
+    assert_stream_refused(&stream);
+    poll = connect_peer(fixture);
+    ask(&poll, &POLL);
+    assert_starts(poll.out, "Status: 503 Service Unavailable\r\n");
+    assert_part(&poll.out, "\r\nRetry-After: ");
+    assert_int_equal(fixture->worker.metrics.requests_refused, 2);
+    clear(&poll);
+    leave(&peers[0]);
+    ask(&poll, &POLL);
+    assert_starts(poll.out, "Status: 200 OK\r\n");
+    for (int i = 1; i < MAX_CLIENTS; i++)
+        leave(&peers[i]);
+    leave(&stream);
+    leave(&poll);
+}
+
+/* epoll has no room for a descriptor, or cannot watch it. */
+static void a_connection_that_cannot_be_watched_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t reserved = fixture->worker.replica.timeouts.reserved;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_true(inbox_reserve(fixture->inbox));
+    inbox_put_take(fixture->inbox, (struct inbox_item){.descriptor = fd});
+    turn(fixture);
+    assert_int_equal(fixture->worker.metrics.connections_refused, 1);
+    assert_int_equal(fixture->worker.connection_count, 0);
+    assert_int_equal(fixture->closed, 1);
+    assert_int_equal(fixture->worker.replica.timeouts.reserved, reserved);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void draining_ends_streams_after_the_last_message(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+
+    ask(&peer, &STREAM);
+    publish(fixture, "news", span_of("last"));
+    worker_drain(&fixture->worker);
+    receive(&peer);
+    assert_part(&peer.out, "\ndata: last\n\n");
+    assert_int_equal(peer.ends, 1);
+    assert_true(peer.is_over);
+    leave(&peer);
+}
+
+static void draining_closes_idle_connections(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer fresh = connect_peer(fixture), kept = connect_peer(fixture);
+
+    ask(&kept, &POLL);
+    worker_drain(&fixture->worker);
+    receive(&fresh);
+    receive(&kept);
+    assert_true(fresh.is_over);
+    assert_true(kept.is_over);
+    assert_int_equal(fixture->worker.connection_count, 0);
+    leave(&fresh);
+    leave(&kept);
+}
+
+static void a_request_on_a_kept_connection_while_draining_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text request = request_of(&(struct call){.query = "channel=news", .keep = true});
+    size_t half = request.size / 2;
+    struct peer peer = connect_peer(fixture);
+
+    ask(&peer, &POLL);
+    clear(&peer);
+    send_bytes(&peer, (struct span){request.bytes, half});
+    worker_drain(&fixture->worker);
+    turn(fixture);
+    assert_int_equal(fixture->worker.connection_count, 1);
+    send_bytes(&peer, (struct span){request.bytes + half, request.size - half});
+    receive(&peer);
+    assert_stream_refused(&peer);
+    assert_true(peer.is_over);
+    text_finish(&request);
+    leave(&peer);
+}
+
+/* It lies in the socket when the draining begins. */
+static void a_request_that_was_not_read_yet_while_draining_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text request = request_of(&POLL);
+    struct peer peer = connect_peer(fixture);
+
+    ask(&peer, &POLL);
+    clear(&peer);
+    assert_int_equal(send(peer.fd, request.bytes, request.size, 0), request.size);
+    worker_drain(&fixture->worker);
+    receive(&peer);
+    assert_starts(peer.out, "Status: 503 Service Unavailable\r\n");
+    assert_int_equal(peer.ends, 1);
+    assert_true(peer.is_over);
+    text_finish(&request);
+    leave(&peer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(half_a_request_is_closed_after_the_timeout),
+        TEST(a_trickle_does_not_extend_the_timeout),
+        TEST(a_connection_that_never_sends_is_closed_but_not_counted),
+        TEST(an_idle_kept_connection_is_closed_after_its_own_timeout),
+        TEST(a_second_half_request_is_closed_after_the_timeout),
+        TEST(the_end_of_the_connection_frees_it_in_every_state),
+        TEST(a_peer_may_leave_right_after_its_request),
+        TEST(a_peer_that_stops_reading_gets_everything_later_and_nobody_waits),
+        TEST(above_max_clients_requests_are_refused_until_one_leaves),
+        TEST(a_connection_that_cannot_be_watched_is_refused),
+        TEST(draining_ends_streams_after_the_last_message),
+        TEST(draining_closes_idle_connections),
+        TEST(a_request_on_a_kept_connection_while_draining_is_refused),
+        TEST(a_request_that_was_not_read_yet_while_draining_is_refused),
+    };
+
+    return prepare() ? cmocka_run_group_tests_name("closing", tests, NULL, NULL) : 1;
+}
