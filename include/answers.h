@@ -14,5 +14,7 @@ struct subscriber;
  */
 struct buffer *answers_get(struct replica *replica, struct subscriber *subscriber, _Bool even_empty, _Bool *empty)
     __attribute__((warn_unused_result));
+/* What they depend on changed. */
+void answers_forget(struct replica *replica);
 
 #endif

@@ -91,6 +91,8 @@ void fcgi_put_header(char out[FCGI_HEADER_BYTES], unsigned type, uint16_t reques
  * Returns the end of what was written.
  */
 char *fcgi_put_stdout(char *out, uint16_t request_id, struct span content);
+/* The same for content that lies at the end of the room for its records: `size` bytes at the end of fcgi_stdout_size(size). */
+void fcgi_frame_in_place(char *records, uint16_t request_id, size_t size);
 /* FCGI_END_REQUEST with FCGI_REQUEST_COMPLETE (FCGI_END_BYTES). Returns the end of what was written. */
 char *fcgi_put_end(char *out, uint16_t request_id);
 
@@ -99,7 +101,5 @@ char *fcgi_put_end(char *out, uint16_t request_id);
  * False at the end.
  */
 bool fcgi_next_content(struct span records, size_t *offset, struct span *content);
-/* Sets the id in every record header of `records`, which are as the writers make them. */
-void fcgi_set_request_id(char *records, size_t size, uint16_t request_id);
 
 #endif

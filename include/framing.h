@@ -11,11 +11,13 @@
 #include <stdint.h>
 
 struct buffer;
+struct iovec;
 
 struct framing {
     /* Header fields (CGI/1.1, RFC 3875, section 6; each with its CRLF) and the first bytes of the body, in one record if they fit. */
     struct buffer *(*start)(uint16_t request_id, struct span headers, struct span body);
-    struct buffer *(*message)(uint16_t request_id, struct buffer *encoded);
+    /* Several encoded messages, each whole: a copy in as few pieces of the protocol as they fit into. */
+    struct buffer *(*messages)(uint16_t request_id, const struct iovec *encoded, int count);
     struct buffer *(*body)(uint16_t request_id, struct span body);
     struct buffer *(*end)(uint16_t request_id);
     /* A response that is known as a whole: start and end in one buffer; a body that is not empty gets its Content-Length. */

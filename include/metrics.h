@@ -29,7 +29,8 @@
     X(subscribers, gauge, "subscribers now") \
     X(subscribers_slow_closed, counter, "subscribers closed: nothing accepted for slow.close_after, or too many bytes pinned") \
     X(deliveries, counter, "messages written to subscribers") \
-    X(writes, counter, "writev calls to subscribers") \
+    X(writes, counter, "writes to subscribers") \
+    X(writes_shared, counter, "writes of what was gathered for another subscriber") \
     X(gaps, counter, "gap events told") \
     X(poll_answers_shared, counter, "long-poll answers sent that were built for another client") \
     X(channels, gauge, "channels now") \

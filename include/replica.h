@@ -11,6 +11,7 @@
 #ifndef REPLICA_H
 #define REPLICA_H
 
+#include "batch.h"
 #include "channel.h"
 #include "history.h"
 #include "merge.h"
@@ -55,6 +56,7 @@ struct replica {
     struct timeouts timeouts;
     struct pins pins;
     struct merge merge;
+    struct batch batch;               /* of the last write, while others may get the same */
     struct poll_cache *answers;       /* shared long-poll answers of this turn, by what they depend on */
     struct event_id marks[REPLICA_MARKS]; /* gap marks of channels without a record, by hash */
 };
@@ -76,7 +78,7 @@ void replica_reload(struct replica *replica);
 
 /* A number from `least` to `most`, evenly. */
 int64_t replica_jitter(struct replica *replica, int64_t least, int64_t most);
-/* Forgets shared long-poll answers: what they depend on changed. */
-void replica_forget_answers(struct replica *replica);
+/* Forgets shared long-poll answers and the shared batch: what they depend on changed. */
+void replica_forget_shared(struct replica *replica);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * Advance: what is half written goes first, then the gap if there is one, then messages in the order of their ids, then the end. What the socket
+ * Advance: what is half written goes first, then the gap if there is one, then messages in the order of their ids, then the end (batch.h). What the socket
  * takes of it moves the cursor; the one buffer in whose middle it stops is kept with an offset. Nothing else of a slow client is kept.
  */
 #include "advance.h"
 
 #include "answers.h"
+#include "batch.h"
 #include "buffer.h"
 #include "framing.h"
 #include "message.h"
@@ -14,50 +15,6 @@
 #include "text.h"
 
 #include <assert.h>
-
-enum {
-    BATCH_PIECES = 256,           /* buffers of one writev */
-    BATCH_BYTES = 256 * 1024,     /* more than a socket takes at once */
-};
-
-struct piece {
-    struct buffer *buffer;
-    struct event_id cursor; /* once the piece is begun */
-    bool is_own;            /* the reference is the batch's; else it is in history */
-    bool is_message;
-    bool is_gap;
-    bool is_last;
-};
-
-struct batch {
-    int count;
-    bool has_half;          /* the first piece is the subscriber's `half` */
-    bool failed;            /* no memory for the next piece */
-    size_t bytes;
-    struct event_id cursor; /* once everything is written */
-    struct piece pieces[BATCH_PIECES];
-    struct iovec parts[BATCH_PIECES];
-};
-
-static bool is_full(const struct batch *batch)
-{
-    /* Room for the end of the response is kept. */
-    return batch->count >= BATCH_PIECES - 1 || batch->bytes >= BATCH_BYTES;
-}
-
-static void add(struct batch *batch, struct piece piece, size_t offset)
-{
-    struct buffer *buffer = piece.buffer;
-
-    if (!buffer) {
-        batch->failed = true;
-        return;
-    }
-    batch->parts[batch->count] = (struct iovec){buffer->bytes + offset, buffer->size - offset};
-    batch->bytes += buffer->size - offset;
-    batch->cursor = piece.cursor;
-    batch->pieces[batch->count++] = piece;
-}
 
 bool advance_is_visible(const struct replica *replica, const struct link *link, const struct entry *entry)
 {
@@ -164,85 +121,68 @@ static void gather_gap(struct replica *replica, struct subscriber *subscriber, s
         return;
     event_id_format(cursor, after);
     (void)advance_find_gap(replica, subscriber, &cursor, after, false, &text);
-    add(batch,
-        (struct piece){
-            .buffer = text.failed ? NULL : framings[subscriber->framing]->body(subscriber->request_id, text_span(&text)),
-            .cursor = cursor,
-            .is_own = true,
-            .is_gap = true,
-        },
-        0);
+    batch_add_take(batch, (struct piece){
+                              .buffer = text.failed ? NULL : framings[subscriber->framing]->body(subscriber->request_id, text_span(&text)),
+                              .cursor = cursor,
+                              .is_own = true,
+                              .is_gap = true,
+                          });
     text_finish(&text);
 }
 
 /* --- gather --- */
 
-/* The message as this subscriber gets it. */
-static struct piece message_piece(struct replica *replica, struct subscriber *subscriber, struct entry *entry)
+/* The message as this subscriber gets it, before framing. */
+static struct buffer *encoding(struct replica *replica, const struct subscriber *subscriber, struct entry *entry)
 {
-    struct buffer *encoded = entry->message->encoded;
-
-    if (subscriber->is_envelope) {
-        if (!entry->envelope && (entry->envelope = poll_encode_envelope(entry->message)))
-            history_count_bytes(replica, entry->envelope->size);
-        encoded = entry->envelope;
-    }
-    if (!encoded || subscriber->request_id == 1)
-        return (struct piece){.buffer = encoded, .cursor = entry->message->id, .is_message = true};
-    return (struct piece){
-        .buffer = framings[subscriber->framing]->message(subscriber->request_id, encoded),
-        .cursor = entry->message->id,
-        .is_own = true,
-        .is_message = true,
-    };
+    if (!subscriber->is_envelope)
+        return entry->message->encoded;
+    if (!entry->envelope && (entry->envelope = poll_encode_envelope(entry->message)))
+        history_count_bytes(replica, entry->envelope->size);
+    return entry->envelope;
 }
 
-static void gather_messages(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
+/* True: all there are, with room for the end of the response behind them. */
+static bool gather_messages(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
 {
     struct merge_head *head;
+    int first = batch->count;
+    bool is_full;
 
     merge_start(&replica->merge, subscriber, batch->cursor);
-    for (; !is_full(batch) && (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge)) {
-        if (!advance_is_visible(replica, head->link, head->entry)) {
+    for (; !batch_is_full(batch) && !batch->failed && (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge)) {
+        if (advance_is_visible(replica, head->link, head->entry)) {
+            batch_add_message(batch, head, encoding(replica, subscriber, head->entry));
+        } else {
+            audience_hide(&batch->audience, replica, head->entry);
             batch->cursor = head->entry->message->id;
-            continue;
         }
-        add(batch, message_piece(replica, subscriber, head->entry), 0);
-        if (batch->failed)
-            return;
     }
+    is_full = batch_is_full(batch);
+    batch_frame_messages(batch, subscriber, first);
+    return !is_full && !batch->failed;
 }
 
 static void gather_end(struct subscriber *subscriber, struct batch *batch)
 {
-    add(batch,
-        (struct piece){
-            .buffer = framings[subscriber->framing]->end(subscriber->request_id),
-            .cursor = batch->cursor,
-            .is_own = true,
-            .is_last = true,
-        },
-        0);
+    batch_add_take(batch, (struct piece){
+                              .buffer = framings[subscriber->framing]->end(subscriber->request_id),
+                              .cursor = batch->cursor,
+                              .is_own = true,
+                              .is_last = true,
+                          });
 }
 
 static void gather(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
 {
-    /* Not all of it: the arrays are 14 KiB, and this runs for every delivery. */
-    batch->count = 0;
-    batch->has_half = subscriber->half != NULL;
-    batch->failed = false;
-    batch->bytes = 0;
-    batch->cursor = subscriber->cursor;
-    if (batch->has_half)
-        add(batch, (struct piece){.buffer = subscriber->half, .cursor = subscriber->cursor, .is_last = subscriber->is_last},
-            subscriber->half_offset);
+    batch_forget(batch);
+    batch_start(batch, subscriber);
     if (subscriber->is_last || subscriber->is_poll)
         return;
     gather_gap(replica, subscriber, batch);
-    if (!batch->failed)
-        gather_messages(replica, subscriber, batch);
-    if (subscriber->is_ending && !batch->failed && !is_full(batch))
+    if (!batch->failed && gather_messages(replica, subscriber, batch) && subscriber->is_ending)
         gather_end(subscriber, batch);
+    batch_share(batch, replica, subscriber);
 }
 
 /* --- write and commit --- */
@@ -260,20 +200,20 @@ static void drop_half(struct replica *replica, struct subscriber *subscriber)
 static void commit_piece(struct replica *replica, struct subscriber *subscriber, const struct piece *piece)
 {
     subscriber->cursor = piece->cursor;
-    replica->metrics->deliveries += piece->is_message;
+    replica->metrics->deliveries += piece->messages;
     if (piece->is_gap)
         advance_gap_told(replica, subscriber);
 }
 
 /* The socket stopped in the middle of `piece`: it is kept. False: no memory. */
-static bool keep_half(struct replica *replica, struct subscriber *subscriber, struct piece *piece, bool is_half, size_t written)
+static bool keep_half(struct replica *replica, struct subscriber *subscriber, const struct piece *piece, bool is_half, size_t written)
 {
     if (is_half) {
         subscriber->half_offset += (uint32_t)written;
     } else {
         assert(piece->buffer->size <= UINT32_MAX);
         commit_piece(replica, subscriber, piece);
-        subscriber->half = piece->is_own ? piece->buffer : buffer_ref(piece->buffer);
+        subscriber->half = buffer_ref(piece->buffer);
         subscriber->half_offset = (uint32_t)written;
         subscriber->is_last = piece->is_last;
     }
@@ -282,39 +222,26 @@ static bool keep_half(struct replica *replica, struct subscriber *subscriber, st
     return subscriber->is_pinned;
 }
 
-static void release_from(struct batch *batch, int first)
-{
-    for (int i = first; i < batch->count; i++)
-        if (batch->pieces[i].is_own)
-            buffer_unref(batch->pieces[i].buffer);
-}
-
 enum commit { COMMIT_ALL, COMMIT_PART, COMMIT_LAST, COMMIT_NO_MEMORY };
 
-static enum commit commit(struct replica *replica, struct subscriber *subscriber, struct batch *batch, size_t written)
+static enum commit commit(struct replica *replica, struct subscriber *subscriber, const struct batch *batch, size_t written)
 {
     for (int i = 0; i < batch->count; i++) {
-        struct piece *piece = &batch->pieces[i];
+        const struct piece *piece = &batch->pieces[i];
         size_t size = batch->parts[i].iov_len;
         bool is_half = i == 0 && batch->has_half;
 
         if (written < size) {
             bool begun = is_half || written > 0;
-            bool kept = !begun || keep_half(replica, subscriber, piece, is_half, written);
 
-            release_from(batch, begun ? i + 1 : i);
-            return kept ? COMMIT_PART : COMMIT_NO_MEMORY;
+            return !begun || keep_half(replica, subscriber, piece, is_half, written) ? COMMIT_PART : COMMIT_NO_MEMORY;
         }
         written -= size;
         commit_piece(replica, subscriber, piece);
         if (is_half)
             drop_half(replica, subscriber);
-        else if (piece->is_own)
-            buffer_unref(piece->buffer);
-        if (piece->is_last) {
-            release_from(batch, i + 1);
+        if (piece->is_last)
             return COMMIT_LAST;
-        }
     }
     subscriber->cursor = batch->cursor;
     return COMMIT_ALL;
@@ -328,13 +255,12 @@ static void settle(struct replica *replica, struct subscriber *subscriber)
     subscriber_set_state(replica, subscriber, more ? SUBSCRIBER_READY : SUBSCRIBER_IDLE);
 }
 
-static void write_batch(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
+static void write_batch(struct replica *replica, struct subscriber *subscriber, const struct batch *batch)
 {
     ssize_t written = replica->io->write(subscriber, batch->parts, batch->count);
 
     replica->metrics->writes++;
     if (written < 0) {
-        release_from(batch, batch->has_half ? 1 : 0);
         subscriber_leave(replica, subscriber, LEAVE_BROKEN);
         return;
     }
@@ -379,19 +305,25 @@ static bool answer_poll(struct replica *replica, struct subscriber *subscriber)
 
 void advance(struct replica *replica, struct subscriber *subscriber)
 {
-    struct batch batch;
+    struct batch *batch = &replica->batch;
 
     if (subscriber->state == SUBSCRIBER_BLOCKED || subscriber->state == SUBSCRIBER_OUT)
         return;
-    if (subscriber->is_poll && !subscriber->half && !answer_poll(replica, subscriber))
-        return;
-    gather(replica, subscriber, &batch);
-    if (batch.count > 0) {
-        write_batch(replica, subscriber, &batch);
-    } else if (batch.failed) {
+    if (batch_is_for(batch, replica, subscriber)) {
+        replica->metrics->writes_shared++;
+    } else {
+        if (subscriber->is_poll && !subscriber->half && !answer_poll(replica, subscriber))
+            return;
+        gather(replica, subscriber, batch);
+    }
+    if (batch->count > 0) {
+        write_batch(replica, subscriber, batch);
+    } else if (batch->failed) {
         subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);
     } else {
-        subscriber->cursor = batch.cursor;
+        subscriber->cursor = batch->cursor;
         settle(replica, subscriber);
     }
+    if (!batch->channel)
+        batch_forget(batch);
 }

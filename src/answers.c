@@ -1,6 +1,7 @@
 #include "answers.h"
 
 #include "advance.h"
+#include "audience.h"
 #include "buffer.h"
 #include "framing.h"
 #include "message.h"
@@ -13,11 +14,9 @@
 /* What one look through the channels found. */
 struct finding {
     struct text messages;
-    struct text excepts;    /* each client that must not get one of them, between NULs */
     struct event_id cursor; /* where the answer leaves the client */
     uint64_t count;
-    uint64_t for_joined;    /* only who joined at this number or before may get all of them */
-    bool is_private;        /* something was hidden from the client for which it was made */
+    struct audience audience;
 };
 
 /* The key is what an answer depends on, besides the messages there are: the bytes of cursor, gap and the links' channels, in their order. */
@@ -41,29 +40,15 @@ static void make_key(struct text *key, const struct subscriber *subscriber)
         text_append(key, (struct span){(const char *)&subscriber_links(subscriber)[i].channel, sizeof(struct channel *)});
 }
 
-static bool is_excepted(const struct finding *finding, const char *client)
-{
-    char needle[NAME_MAX_BYTES + 2] = "";
-    size_t size;
-
-    if (!client || finding->excepts.size == 0)
-        return false;
-    size = strlen(client);
-    memcpy(needle + 1, client, size + 1);
-    return memmem(finding->excepts.bytes, finding->excepts.size, needle, size + 2) != NULL;
-}
-
 static struct poll_cache *find(struct replica *replica, const struct subscriber *subscriber, const struct text *key)
 {
     struct poll_cache *cached;
 
     HASH_FIND(hh, replica->answers, key->bytes, key->size, cached);
-    if (cached && (subscriber->joined > cached->finding.for_joined || is_excepted(&cached->finding, subscriber->client)))
-        return NULL;
-    return cached;
+    return cached && audience_has(&cached->finding.audience, subscriber) ? cached : NULL;
 }
 
-/* Takes the finding's excepts over. Lack of memory only means that the next client has its answer built anew. */
+/* Takes the finding's audience over. Lack of memory only means that the next client has its answer built anew. */
 static void remember(struct replica *replica, const struct text *key, struct buffer *answer, struct finding *finding)
 {
     struct poll_cache *cached = calloc(1, sizeof *cached + key->size);
@@ -80,18 +65,18 @@ static void remember(struct replica *replica, const struct text *key, struct buf
     cached->answer = buffer_ref(answer);
     cached->finding = *finding;
     cached->finding.messages = TEXT_EMPTY;
-    finding->excepts = TEXT_EMPTY;
+    finding->audience = AUDIENCE_ALL;
 }
 
 static void forget(struct replica *replica, struct poll_cache *cached)
 {
     HASH_DEL(replica->answers, cached);
     buffer_unref(cached->answer);
-    text_finish(&cached->finding.excepts);
+    audience_finish(&cached->finding.audience);
     free(cached);
 }
 
-void replica_forget_answers(struct replica *replica)
+void answers_forget(struct replica *replica)
 {
     struct poll_cache *cached, *next;
 
@@ -106,26 +91,13 @@ static struct buffer *entry_answer(struct replica *replica, struct entry *entry)
     return entry->answer;
 }
 
-static void note_hidden(const struct replica *replica, struct finding *finding, const struct message *message)
-{
-    finding->is_private |= message->expires_ms > replica->now_ms;
-}
-
 static void note_found(struct finding *finding, const struct entry *entry, const struct buffer *answer)
 {
-    const struct message *message = entry->message;
-
     if (finding->count++ > 0)
         text_append_string(&finding->messages, ",");
     text_append(&finding->messages, buffer_span(answer));
-    finding->cursor = message->id;
-    if (!message->store && entry->number - 1 < finding->for_joined)
-        finding->for_joined = entry->number - 1;
-    if (message->except_size > 0) {
-        text_append(&finding->excepts, (struct span){"", 1});
-        text_append(&finding->excepts, message_except(message));
-        text_append(&finding->excepts, (struct span){"", 1});
-    }
+    finding->cursor = entry->message->id;
+    audience_add(&finding->audience, entry);
 }
 
 static bool is_full(const struct settings *settings, const struct finding *finding, size_t more)
@@ -143,7 +115,7 @@ static void gather(struct replica *replica, struct subscriber *subscriber, struc
         struct buffer *answer;
 
         if (!advance_is_visible(replica, head->link, head->entry)) {
-            note_hidden(replica, finding, head->entry->message);
+            audience_hide(&finding->audience, replica, head->entry);
             continue;
         }
         answer = entry_answer(replica, head->entry);
@@ -168,7 +140,7 @@ static struct buffer *build(struct subscriber *subscriber, const struct finding 
     poll_append_start(&body, finding->cursor, subscriber->poll_gap);
     text_append(&body, text_span(&finding->messages));
     poll_append_end(&body);
-    if (!body.failed && !finding->messages.failed && !finding->excepts.failed)
+    if (!body.failed && !finding->messages.failed)
         answer = framings[subscriber->framing]->whole(subscriber->request_id, headers, text_span(&body));
     text_finish(&body);
     return answer;
@@ -178,7 +150,7 @@ static struct buffer *build(struct subscriber *subscriber, const struct finding 
 static struct buffer *make(struct replica *replica, struct subscriber *subscriber, const struct text *key, bool even_empty,
                            bool *empty)
 {
-    struct finding finding = {.cursor = subscriber->cursor, .for_joined = UINT64_MAX};
+    struct finding finding = {.cursor = subscriber->cursor, .audience = AUDIENCE_ALL};
     struct buffer *answer = NULL;
 
     gather(replica, subscriber, &finding);
@@ -190,11 +162,11 @@ static struct buffer *make(struct replica *replica, struct subscriber *subscribe
     if (answer) {
         subscriber->cursor = finding.cursor;
         replica->metrics->deliveries += finding.count;
-        if (key && !finding.is_private)
+        if (key && !finding.audience.is_private)
             remember(replica, key, answer, &finding);
     }
     text_finish(&finding.messages);
-    text_finish(&finding.excepts);
+    audience_finish(&finding.audience);
     return answer;
 }
 

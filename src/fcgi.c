@@ -421,6 +421,24 @@ char *fcgi_put_stdout(char *out, uint16_t request_id, struct span content)
     return out;
 }
 
+/* Room for the headers of all records still to be made lies between what is written and what is read: the one never overtakes the other. */
+void fcgi_frame_in_place(char *records, uint16_t request_id, size_t size)
+{
+    const char *content = records + fcgi_stdout_size(size) - size;
+
+    while (size > 0) {
+        size_t part = size < FCGI_CONTENT_MAX ? size : FCGI_CONTENT_MAX;
+
+        fcgi_put_header(records, FCGI_STDOUT, request_id, part);
+        records += FCGI_HEADER_BYTES;
+        if (records != content)
+            memmove(records, content, part);
+        records += part;
+        content += part;
+        size -= part;
+    }
+}
+
 char *fcgi_put_end(char *out, uint16_t request_id)
 {
     return put_end_status(out, request_id, FCGI_REQUEST_COMPLETE);
@@ -438,15 +456,4 @@ bool fcgi_next_content(struct span records, size_t *offset, struct span *content
     *offset += FCGI_HEADER_BYTES + content->size;
     assert(*offset <= records.size);
     return true;
-}
-
-void fcgi_set_request_id(char *records, size_t size, uint16_t request_id)
-{
-    struct span content;
-    size_t offset = 0;
-
-    for (size_t at = 0; fcgi_next_content((struct span){records, size}, &offset, &content); at = offset) {
-        records[at + 2] = (char)(request_id >> 8);
-        records[at + 3] = (char)request_id;
-    }
 }

@@ -4,6 +4,8 @@
 #include "fcgi.h"
 #include "text.h"
 
+#include <sys/uio.h>
+
 static struct buffer *fastcgi_records(uint16_t request_id, struct span headers, struct span body, bool end)
 {
     struct text content = TEXT_EMPTY;
@@ -32,18 +34,42 @@ static struct buffer *fastcgi_start(uint16_t request_id, struct span headers, st
     return fastcgi_records(request_id, headers, body, false);
 }
 
-static struct buffer *fastcgi_message(uint16_t request_id, struct buffer *encoded)
+static size_t content_size(struct span records)
 {
-    struct buffer *copy;
+    struct span content;
+    size_t offset = 0, size = 0;
 
-    if (request_id == 1)
-        return buffer_ref(encoded);
-    copy = buffer_create(encoded->size);
-    if (copy) {
-        memcpy(copy->bytes, encoded->bytes, encoded->size);
-        fcgi_set_request_id(copy->bytes, copy->size, request_id);
-    }
-    return copy;
+    while (fcgi_next_content(records, &offset, &content))
+        size += content.size;
+    return size;
+}
+
+static char *put_content(char *out, struct span records)
+{
+    struct span content;
+    size_t offset = 0;
+
+    while (fcgi_next_content(records, &offset, &content))
+        out = mempcpy(out, content.bytes, content.size);
+    return out;
+}
+
+static struct buffer *fastcgi_messages(uint16_t request_id, const struct iovec *encoded, int count)
+{
+    struct buffer *buffer;
+    size_t size = 0;
+    char *out;
+
+    for (int i = 0; i < count; i++)
+        size += content_size((struct span){encoded[i].iov_base, encoded[i].iov_len});
+    buffer = buffer_create(fcgi_stdout_size(size));
+    if (!buffer)
+        return NULL;
+    out = buffer->bytes + buffer->size - size;
+    for (int i = 0; i < count; i++)
+        out = put_content(out, (struct span){encoded[i].iov_base, encoded[i].iov_len});
+    fcgi_frame_in_place(buffer->bytes, request_id, size);
+    return buffer;
 }
 
 static struct buffer *fastcgi_body(uint16_t request_id, struct span body)
@@ -72,7 +98,7 @@ static struct buffer *fastcgi_whole(uint16_t request_id, struct span headers, st
 
 const struct framing framing_fastcgi = {
     .start = fastcgi_start,
-    .message = fastcgi_message,
+    .messages = fastcgi_messages,
     .body = fastcgi_body,
     .end = fastcgi_end,
     .whole = fastcgi_whole,

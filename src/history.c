@@ -158,6 +158,7 @@ static void let_go(struct replica *replica, struct entry *entry)
 {
     struct history *history = &entry->channel->history;
 
+    batch_forget(&replica->batch);
     history->stored -= entry->message->store;
     history->transient -= is_transient(entry->message);
     history_count_bytes(replica, -entry_bytes(entry));

@@ -1,6 +1,7 @@
 #include "replica.h"
 
 #include "advance.h"
+#include "answers.h"
 #include "buffer.h"
 #include "message.h"
 
@@ -34,7 +35,7 @@ void replica_finish(struct replica *replica)
         history_finish(replica, channel);
         channel_close_unused(replica, channel);
     }
-    replica_forget_answers(replica);
+    replica_forget_shared(replica);
     pins_finish(&replica->pins);
     merge_finish(&replica->merge);
     timeouts_finish(&replica->timeouts);
@@ -54,6 +55,12 @@ int64_t replica_jitter(struct replica *replica, int64_t least, int64_t most)
 {
     assert(least <= most);
     return least + (int64_t)(next_random(replica) % (uint64_t)(most - least + 1));
+}
+
+void replica_forget_shared(struct replica *replica)
+{
+    answers_forget(replica);
+    batch_forget(&replica->batch);
 }
 
 /* There is no memory to keep the message: whoever lacks it is told of a gap. */
@@ -76,7 +83,7 @@ void replica_apply(struct replica *replica, struct message *message)
 
     replica->newest = message->id;
     replica->number++;
-    replica_forget_answers(replica);
+    replica_forget_shared(replica);
     if (!message->store && !(channel && channel_has_subscribers(channel)))
         return;
     if (!channel)
@@ -132,7 +139,7 @@ bool replica_flush(struct replica *replica)
     /* Envelopes and answers were made meanwhile. */
     history_enforce_budget(replica);
     enforce_pinned_bytes(replica);
-    replica_forget_answers(replica);
+    replica_forget_shared(replica);
     return !TAILQ_EMPTY(&replica->ready);
 }
 

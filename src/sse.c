@@ -12,7 +12,6 @@
 #include "text.h"
 
 #include <assert.h>
-#include <fastcgi.h> /* FCGI_STDOUT */
 
 enum { NGINX_REQUEST_ID = 1 };
 
@@ -96,28 +95,6 @@ void sse_append_event(struct text *text, struct event_id id, struct span event, 
     text->size += size;
 }
 
-/*
- * Makes records of the `size` bytes of content that lie at the end of `records`. Room for the headers of all records still to be
- * made lies between what is written and what is read, so that the one never overtakes the other.
- */
-static void frame_in_place(struct buffer *records, size_t size)
-{
-    char *out = records->bytes;
-    const char *content = records->bytes + records->size - size;
-
-    while (size > 0) {
-        size_t part = size < FCGI_CONTENT_MAX ? size : FCGI_CONTENT_MAX;
-
-        fcgi_put_header(out, FCGI_STDOUT, NGINX_REQUEST_ID, part);
-        out += FCGI_HEADER_BYTES;
-        if (out != content)
-            memmove(out, content, part);
-        out += part;
-        content += part;
-        size -= part;
-    }
-}
-
 struct buffer *sse_encode(struct event_id id, struct span event, struct span data)
 {
     char digits[EVENT_ID_TEXT];
@@ -129,7 +106,7 @@ struct buffer *sse_encode(struct event_id id, struct span event, struct span dat
         return NULL;
     char *end = put_event(encoded->bytes + encoded->size - size, id_text, event, data);
     assert(end == encoded->bytes + encoded->size);
-    frame_in_place(encoded, size);
+    fcgi_frame_in_place(encoded->bytes, NGINX_REQUEST_ID, size);
     return encoded;
 }
 

@@ -49,13 +49,12 @@ static void arm(struct replica *replica, struct subscriber *subscriber)
 
 void subscriber_set_state(struct replica *replica, struct subscriber *subscriber, enum subscriber_state state)
 {
-    struct subscriber_queue *from, *to;
+    struct subscriber_queue *from, *to = queue_of(replica, state);
     bool was_blocked = subscriber->state == SUBSCRIBER_BLOCKED;
 
     if (subscriber->state == state)
         return;
     from = queue_of(replica, subscriber->state);
-    to = queue_of(replica, state);
     /* The time in which it accepts nothing begins when there is something to accept. */
     if (subscriber->state == SUBSCRIBER_IDLE && state == SUBSCRIBER_BLOCKED)
         subscriber->wrote_ms = replica->now_ms;

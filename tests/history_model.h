@@ -74,6 +74,7 @@ static struct model {
     size_t excused;
     size_t delivered;
     size_t checked;
+    size_t shared; /* writes of what was gathered for another */
 } model;
 
 static inline uint64_t next_random(void)

@@ -38,6 +38,8 @@ struct client {
     bool has_left;
     enum leave_reason reason;
     unsigned writes;
+    int pieces;        /* of the last write */
+    const void *bytes; /* of its first piece */
     uint16_t request_id;
     void (*on_write)(struct client *client, size_t accepted); /* after each write, or NULL */
     void *context;
@@ -51,6 +53,8 @@ static inline ssize_t client_write(struct subscriber *subscriber, const struct i
     assert_false(client->has_left);
     assert_true(count > 0);
     client->writes++;
+    client->pieces = count;
+    client->bytes = parts->iov_base;
     if (client->is_broken)
         return -1;
     for (int i = 0; i < count && left > 0; i++) {

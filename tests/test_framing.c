@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sys/uio.h>
 
 /* The content of the STDOUT records of `id` in the buffer; `ended`: whether the end of the stream and of the request follow. */
 static struct text content(const struct buffer *buffer, uint16_t id, bool *ended)
@@ -110,38 +111,58 @@ static void a_body_above_one_record_is_several(void **state)
     free(bytes);
 }
 
-static void a_message_for_request_1_is_the_shared_buffer(void **state)
+static struct iovec part_of(struct buffer *buffer)
 {
-    struct buffer *encoded = sse_encode((struct event_id){5, 0}, span_of("tick"), span_of("data")), *message;
-
-    (void)state;
-    message = framing_fastcgi.message(1, encoded);
-    assert_ptr_equal(message, encoded);
-    assert_int_equal(atomic_load(&encoded->references), 2);
-    buffer_unref(message);
-    buffer_unref(encoded);
+    return (struct iovec){buffer->bytes, buffer->size};
 }
 
-static void a_message_for_another_request_is_a_copy_with_its_id_in_every_record(void **state)
+static void several_messages_share_a_record(void **state)
 {
-    size_t size = FCGI_CONTENT_MAX + 1000;
-    char *bytes = malloc(size);
-    struct buffer *encoded, *message;
-    bool ended;
-    struct text before, after;
+    struct buffer *first = sse_encode((struct event_id){5, 0}, span_of("tick"), span_of("one"));
+    struct buffer *second = sse_encode((struct event_id){5, 1}, span_of(""), span_of("two"));
+    struct iovec parts[] = {part_of(first), part_of(second)};
+    struct buffer *both = framing_fastcgi.messages(7, parts, 2);
 
     (void)state;
-    memset(bytes, 'x', size);
-    encoded = sse_encode((struct event_id){5, 0}, span_of(""), (struct span){bytes, size});
-    message = framing_fastcgi.message(0x1234, encoded);
-    before = content(encoded, 1, &ended);
-    after = content(message, 0x1234, &ended);
-    assert_true(span_equal(text_span(&before), text_span(&after)));
-    text_finish(&before);
-    text_finish(&after);
-    buffer_unref(message);
-    buffer_unref(encoded);
-    free(bytes);
+    assert_int_equal(both->size, first->size + second->size - FCGI_HEADER_BYTES);
+    assert_content(both, 7, "id: 5-0\nevent: tick\ndata: one\n\nid: 5-1\ndata: two\n\n", false);
+    buffer_unref(first);
+    buffer_unref(second);
+}
+
+/* Sizes around those at which the content of one or both needs a record more. */
+static void messages_of_any_size_become_the_records_that_one_body_would(void **state)
+{
+    static const size_t sizes[] = {1, 65000, 65518, 65519, 65520, 65535, 131053, 131054, 140000};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+
+    (void)state;
+    for (int i = 0; i < SIZES * SIZES; i++) {
+        char *bytes = malloc(140000);
+        struct buffer *encoded[2], *wanted, *got;
+        struct text text = TEXT_EMPTY;
+        struct iovec parts[2];
+        bool ended;
+
+        memset(bytes, 'x', 140000);
+        for (int n = 0; n < 2; n++) {
+            encoded[n] = sse_encode((struct event_id){5, (uint64_t)n}, span_of(""), (struct span){bytes, sizes[n ? i % SIZES : i / SIZES]});
+            parts[n] = part_of(encoded[n]);
+            struct text event = content(encoded[n], 1, &ended);
+
+            text_append(&text, text_span(&event));
+            text_finish(&event);
+        }
+        wanted = framing_fastcgi.body(0x1234, text_span(&text));
+        got = framing_fastcgi.messages(0x1234, parts, 2);
+        assert_true(span_equal(buffer_span(got), buffer_span(wanted)));
+        buffer_unref(wanted);
+        buffer_unref(got);
+        buffer_unref(encoded[0]);
+        buffer_unref(encoded[1]);
+        text_finish(&text);
+        free(bytes);
+    }
 }
 
 int main(void)
@@ -153,8 +174,8 @@ int main(void)
         cmocka_unit_test(a_whole_response_without_a_body_says_no_length),
         cmocka_unit_test(a_body_is_records_alone),
         cmocka_unit_test(a_body_above_one_record_is_several),
-        cmocka_unit_test(a_message_for_request_1_is_the_shared_buffer),
-        cmocka_unit_test(a_message_for_another_request_is_a_copy_with_its_id_in_every_record),
+        cmocka_unit_test(several_messages_share_a_record),
+        cmocka_unit_test(messages_of_any_size_become_the_records_that_one_body_would),
     };
 
     return cmocka_run_group_tests_name("framing", tests, NULL, NULL);
