@@ -5,6 +5,7 @@
 #include "channel.h"
 
 #include "advance.h"
+#include "message.h"
 #include "replica.h"
 
 #include <assert.h>
@@ -103,6 +104,16 @@ void channel_notify(struct replica *replica, struct channel *channel)
     TAILQ_INSERT_TAIL(&replica->dirty, channel, dirty);
 }
 
+/* A subscriber of several channels may have had this one's news with another's: to look through its others for each of them would be quadratic. */
+static bool has_news(const struct link *link)
+{
+    const struct channel *channel = link->channel;
+    const struct history *history = &channel->history;
+    struct event_id last = history->count > 0 ? history_at(history, history->count - 1)->message->id : EVENT_ID_ZERO;
+
+    return event_id_less(link->subscriber->cursor, event_id_max(last, channel->lost_through));
+}
+
 /*
  * Advances the list's subscribers once. False: some of the writable ones lack something still.
  * Who leaves meanwhile is off the list, but its memory stays until the end of the worker's turn.
@@ -118,7 +129,7 @@ static bool flush_list(struct replica *replica, struct link_list *links)
         next = LIST_NEXT(link, of_channel);
         if (next)
             __builtin_prefetch(next->subscriber);
-        if (subscriber->state == SUBSCRIBER_IDLE)
+        if (subscriber->state == SUBSCRIBER_IDLE && (subscriber->link_count == 1 || has_news(link)))
             advance(replica, subscriber);
         settled &= subscriber->state != SUBSCRIBER_READY;
     }
