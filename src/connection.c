@@ -158,7 +158,9 @@ void connection_drain(struct connection *connection)
 ssize_t connection_write(struct subscriber *subscriber, const struct iovec *parts, int count)
 {
     struct msghdr header = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-    ssize_t written = sendmsg(connection_of(subscriber)->fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int fd = connection_of(subscriber)->fd;
+    ssize_t written = count == 1 ? send(fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                 : sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS))
         return 0;
