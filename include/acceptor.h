@@ -1,4 +1,4 @@
-/* acceptor: takes FastCGI connections from the listening sockets and deals them out to the workers' inboxes. Hub thread only. */
+/* acceptor: takes FastCGI connections from the listening sockets and deals each to the worker that has the fewest. Hub thread only. */
 #ifndef ACCEPTOR_H
 #define ACCEPTOR_H
 
@@ -15,19 +15,24 @@ struct acceptor_socket {
     ev_io watcher;
 };
 
+/* What an acceptor asks of those around it. All may be NULL. */
+struct acceptor_owner {
+    void (*await_place)(void *context); /* it rests: acceptor_go_on is to be called when a connection was closed or became idle from now on */
+    void (*make_place)(void *context);  /* the limit is reached and somebody waits: idle connections may be closed, now or soon */
+    void *context;
+};
+
 struct acceptor {
     struct ev_loop *loop;             /* borrowed */
     struct acceptor_socket *sockets;  /* owned */
     size_t socket_count;
     struct inbox **inboxes;           /* borrowed */
     size_t inbox_count;
-    size_t next;                      /* the inbox whose turn it is */
-    size_t open;                      /* connections dealt out and not closed */
-    size_t limit;                     /* of them */
+    size_t next;                      /* the inbox that comes first among equals */
+    size_t limit;                     /* of connections that were dealt out and are not closed */
     int reserve;                      /* a descriptor to give up when there are no others; -1: given up */
     bool is_paused;
-    void (*make_room)(void *context); /* the limit is reached and somebody waits: an idle connection may be closed; may be NULL */
-    void *context;
+    struct acceptor_owner owner;
     ev_timer retry;                   /* while descriptors lack */
     struct log_limit log_limit;
 };
@@ -39,9 +44,7 @@ bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct
 void acceptor_take_waiting(struct acceptor *acceptor);
 /* Stops accepting, removes the socket files and closes. */
 void acceptor_finish(struct acceptor *acceptor);
-/* A connection that was dealt out is closed. */
-void acceptor_closed_one(struct acceptor *acceptor);
-/* A connection became idle: make_room may find it. */
-void acceptor_idle_one(struct acceptor *acceptor);
+/* A connection was closed, or became idle. */
+void acceptor_go_on(struct acceptor *acceptor);
 
 #endif

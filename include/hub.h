@@ -1,9 +1,9 @@
 /*
  * hub: takes publications in, gives them ids, encodes them once, and hands them to every worker. Knows no socket: ingest.h reads them.
  *
- *     ingest ─► wire_decode ─► hub_publish: key seen? ─► next id ─► sse_encode ─► message ─► inbox of each worker
+ *     ingest ─► wire_decode ─► key seen? ─► next id ─► sse_encode ─► message ─► batch ─► inbox of each worker
  *
- * Hub thread only, but for hub_published.
+ * Messages go into the inboxes a batch at a time: one lock and one wake-up for all of them. Hub thread only, but for hub_published.
  */
 #ifndef HUB_H
 #define HUB_H
@@ -17,6 +17,8 @@
 
 #include <stdatomic.h>
 
+enum { HUB_BATCH = 256 };
+
 struct hub {
     const struct settings *settings;
     struct metrics metrics;
@@ -24,28 +26,32 @@ struct hub {
     struct keys keys;
     struct inbox **inboxes;  /* borrowed; one per worker */
     size_t inbox_count;
+    struct inbox_item batch[HUB_BATCH]; /* have their ids, and places in every inbox; at most until hub_flush */
+    size_t batch_count;
     int64_t now_ms;          /* monotonic; set by the owner before each use */
     uint64_t wall_ms;        /* since 1970; the same */
     struct log_limit rejected;
-    atomic_uint_least64_t published; /* messages that have an id */
+    atomic_uint_least64_t published; /* messages that are in the inboxes, or on the way into them; workers read it */
 };
 
 /* `newest`: ids rise from there. */
 void hub_init(struct hub *hub, const struct settings *settings, struct event_id newest, struct inbox **inboxes, size_t inbox_count);
 void hub_finish(struct hub *hub);
 
-/* Whether every inbox has room for another multipart message. */
+/* Whether every inbox has room for another multipart message, behind those that hub_flush will put in. */
 bool hub_has_room(struct hub *hub);
 
 enum hub_result { HUB_PUBLISHED, HUB_DUPLICATE, HUB_NO_MEMORY };
 
-/* One valid publication. `id`: its id; a duplicate's is that of the first. */
+/* One valid publication; it is in every inbox when this returns. `id`: its id; a duplicate's is that of the first. */
 enum hub_result hub_publish(struct hub *hub, const struct publication *publication, struct event_id *id);
 
-/* One multipart message as it came; faults are counted and logged. */
+/* One multipart message as it came; faults are counted and logged. Its messages are in the inboxes after hub_flush at the latest. */
 void hub_take_frames(struct hub *hub, const struct span *frames, size_t count);
+/* Puts into the inboxes what is not there yet. Before anybody else puts something in, or hears of an id. */
+void hub_flush(struct hub *hub);
 
-/* How many messages have an id. A worker decides a request only when it has applied as many. any thread */
+/* How many messages were published. A worker decides a request only when it has applied as many. any thread */
 uint64_t hub_published(struct hub *hub);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef INGEST_H
 #define INGEST_H
 
+#include "bell.h"
 #include "hub.h"
 #include "listener.h"
 
@@ -21,6 +22,7 @@ struct ingest_endpoint {
 struct ingest {
     struct ev_loop *loop;               /* borrowed */
     struct hub *hub;                    /* borrowed */
+    struct bell *room;                  /* borrowed; a worker rings it when it has taken from its inbox */
     struct state *state;                /* borrowed */
     void *zmq;                          /* context */
     void *socket;
@@ -29,16 +31,17 @@ struct ingest {
     size_t endpoint_count;
     ev_io readable;                     /* ZMQ_FD: edge-triggered, so only a hint */
     ev_io monitored;
+    ev_io made_room;
     ev_prepare turn;
-    ev_idle more;                       /* on while a turn stopped before there was nothing left */
+    ev_idle more;                       /* on while a turn stopped before there was nothing left, at its own bound */
 };
 
 /* Listens on all of publish.listen. False: `error` says why, and nothing is left open. */
-bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct state *state,
-                 char *error, size_t size) __attribute__((warn_unused_result));
+bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct bell *room,
+                 struct state *state, char *error, size_t size) __attribute__((warn_unused_result));
 /*
  * Takes in what publishers have sent so far, lets go of the endpoints, and takes in what ZeroMQ still holds. `take_inbox` is called
- * whenever an inbox is full. `limit_ms`: publishers that never pause are cut after it.
+ * whenever an inbox is full, and returns when there is room. `limit_ms`: publishers that never pause are cut after it.
  */
 void ingest_drain(struct ingest *ingest, void (*take_inbox)(void *context), void *context, int64_t limit_ms);
 void ingest_finish(struct ingest *ingest);

@@ -33,6 +33,8 @@ struct message_names {
 struct message *message_create_take(struct event_id id, const struct message_names *names, struct buffer *encoded)
     __attribute__((warn_unused_result));
 
+/* Makes the creator's one reference `count` of them, before anybody else has it. */
+void message_share(struct message *message, unsigned count);
 /* any thread */
 struct message *message_ref(struct message *message);
 /* NULL is fine. any thread */

@@ -45,6 +45,8 @@ struct metrics {
 #undef METRIC_FIELD
 };
 
+/* Adds each number of `more` to that of `sum`. */
+void metrics_add(struct metrics *sum, const struct metrics *more);
 /* Writes one `notice` line with every metric that is not zero: `metrics <name>=<value> …`. */
 void metrics_log(const struct metrics *metrics);
 

@@ -35,7 +35,7 @@
     X(publish,   key_window,      time,   "10min",   1,       INT64_C(86400000),              1, "how long an idempotency key is remembered") \
     X(publish,   max_keys,        number, "100000",  1,       10000000,                       1, "idempotency keys remembered at most, the oldest goes first") \
     X(access,    public,          list,   "",        0,       0,                              1, "channel pattern that everybody may listen to; repeatable") \
-    X(hub,       workers,         number, "1",       1,       1,                              0, "event loops that own connections") \
+    X(hub,       workers,         number, "1",       1,       64,                             0, "threads that own connections; with 1 there is no thread but the main one") \
     X(hub,       max_clients,     number, "100000",  1,       10000000,                       0, "FastCGI connections at once; lowered to what the descriptor limit allows") \
     X(hub,       pace,            time,   "10ms",    0,       60000,                          1, "least time between two writes of one channel to a client; 0: none") \
     X(hub,       state_dir,       string, "",        0,       0,                              0, "directory in which the newest id is kept, so that ids rise across a restart; empty: none") \

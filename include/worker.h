@@ -1,11 +1,14 @@
 /*
- * worker: one event loop that owns connections, and its replica of the channels. With one worker the hub is on the same loop.
+ * worker: one event loop that owns connections, and its replica of the channels. With one worker the hub is on the same loop; with several each has a thread
+ * (crew.h).
  *
- * A turn, before each sleep: take what the inbox holds (messages, connections), decide the requests that are whole, write, free what was closed.
+ * A turn, before each sleep: do what was ordered, take what the inbox holds (messages, connections), decide the requests that are whole, write, free what was
+ * closed.
  */
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "bell.h"
 #include "decoder.h"
 #include "fcgi.h"
 #include "inbox.h"
@@ -18,12 +21,38 @@ struct hub;
 
 enum { WORKER_READ_BYTES = 64 * 1024 };
 
+/* What the hub may want of a worker. Bits: an order that is given twice before it is seen is carried out once. */
+enum worker_order {
+    WORKER_CLOSE_IDLE = 1, /* closes the connection that is idle for the longest time, with nothing waiting to be read from it, if there is one */
+    WORKER_DRAIN = 2,      /* ends every stream, closes idle connections, refuses what still comes. Once the last message is in the inbox */
+    WORKER_RELOAD = 4,     /* the settings changed */
+    WORKER_STAND = 8,      /* calls worker->stand */
+    WORKER_STOP = 16,      /* leaves its loop */
+};
+
+/* What a worker tells those around it, on its own thread. All but closed_one may be NULL. */
+struct worker_owner {
+    void (*closed_one)(void *context); /* a connection was closed */
+    void (*idle_one)(void *context);   /* a kept connection became idle */
+    void (*took)(void *context);       /* there is room in the inbox */
+    void (*stand)(void *context);      /* WORKER_STAND was ordered, as is done only where this is set */
+    void *context;
+};
+
+/* Subscribers that there may be over all workers. */
+struct places {
+    atomic_size_t taken;
+    size_t limit;
+};
+
 struct worker {
     struct ev_loop *loop;                /* borrowed */
     const struct settings *settings;
     struct hub *hub;
     struct metrics metrics;
     struct inbox inbox;
+    struct bell bell;                    /* an inbox or an order has something; awaited while the loop sleeps */
+    atomic_uint orders;                  /* bits of enum worker_order */
     struct replica replica;
     struct decoder decoder;
     struct fcgi_limits limits;
@@ -33,30 +62,29 @@ struct worker {
     struct subscriber_queue undecided;   /* with a whole request */
     struct subscriber_queue closed;      /* freed at the end of the turn. All others are the replica's */
     size_t connection_count;
-    size_t max_clients;
+    struct places *places;               /* borrowed; shared by all workers */
+    size_t places_taken;                 /* how many of them are this worker's */
     bool is_draining;                    /* every request is refused for the moment */
-    void (*closed_one)(void *context);   /* a connection was closed */
-    void (*idle_one)(void *context);     /* a kept connection became idle */
-    void *context;
+    struct worker_owner owner;
+    bool has_thread;                     /* of its own, so that it must be woken; else the hub is on the same loop */
     ev_prepare turn;
+    ev_io rung;
     ev_idle more;                        /* on while somebody has more to come, so that the loop does not sleep */
     ev_timer timer;
     char *scratch;                       /* owned: what is read goes here first */
 };
 
-/* `start`: where ids begin. False: no memory. */
+/* `start`: where ids begin. False: no memory or descriptor. Before its thread starts. */
 bool worker_init(struct worker *worker, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct event_id start,
-                 size_t max_clients) __attribute__((warn_unused_result));
-/* Closes every connection. */
+                 struct places *places) __attribute__((warn_unused_result));
+/* Closes every connection. After its thread ended. */
 void worker_finish(struct worker *worker);
 
-/* Takes what the inbox holds, so that the hub can go on within its own turn. */
+/* any thread */
+void worker_order(struct worker *worker, enum worker_order order);
+/* Takes all that the inbox holds, so that the hub can go on within its own turn. */
 void worker_take_inbox(struct worker *worker);
-/* Closes the connection that is idle for the longest time, with nothing waiting to be read from it, if there is one. */
-void worker_close_idle(struct worker *worker);
-/* Ends every stream, closes idle connections, refuses what still comes. Call it once the last message is in the inbox. */
-void worker_drain(struct worker *worker);
-/* The settings changed. */
-void worker_reload(struct worker *worker);
+/* Whether there may be one subscriber more; then its place is taken, until the end of the turn finds that there is no such subscriber (any more). */
+bool worker_take_place(struct worker *worker);
 
 #endif

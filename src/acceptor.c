@@ -22,37 +22,78 @@ static int open_reserve(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static void await_place(struct acceptor *acceptor)
+{
+    if (acceptor->owner.await_place)
+        acceptor->owner.await_place(acceptor->owner.context);
+}
+
+static size_t open_count(const struct acceptor *acceptor)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < acceptor->inbox_count; i++)
+        count += atomic_load(&acceptor->inboxes[i]->open);
+    return count;
+}
+
 static void pause_accepting(struct acceptor *acceptor)
 {
     if (acceptor->is_paused)
         return;
     acceptor->is_paused = true;
+    await_place(acceptor);
     for (size_t i = 0; i < acceptor->socket_count; i++)
         ev_io_stop(acceptor->loop, &acceptor->sockets[i].watcher);
 }
 
-static void go_on_accepting(struct acceptor *acceptor)
+void acceptor_go_on(struct acceptor *acceptor)
 {
+    if (!acceptor->sockets)
+        return;
     if (acceptor->reserve < 0)
         acceptor->reserve = open_reserve();
-    if (!acceptor->is_paused || acceptor->reserve < 0)
+    if (!acceptor->is_paused)
         return;
+    if (acceptor->reserve < 0) {
+        await_place(acceptor); /* or until a second is over, since somebody else may have given up a descriptor before */
+        return;
+    }
     acceptor->is_paused = false;
     ev_timer_stop(acceptor->loop, &acceptor->retry);
     for (size_t i = 0; i < acceptor->socket_count; i++)
         ev_io_start(acceptor->loop, &acceptor->sockets[i].watcher);
 }
 
+/* That of the worker with the fewest connections. Equals take turns. */
+static struct inbox *choose_inbox(struct acceptor *acceptor)
+{
+    struct inbox *chosen = NULL;
+    size_t fewest = SIZE_MAX;
+
+    for (size_t i = 0; i < acceptor->inbox_count; i++) {
+        struct inbox *inbox = acceptor->inboxes[(acceptor->next + i) % acceptor->inbox_count];
+        size_t open = atomic_load(&inbox->open);
+
+        if (open < fewest) {
+            fewest = open;
+            chosen = inbox;
+        }
+    }
+    acceptor->next = (acceptor->next + 1) % acceptor->inbox_count;
+    return chosen;
+}
+
 static void deal(struct acceptor *acceptor, int descriptor)
 {
-    struct inbox *inbox = acceptor->inboxes[acceptor->next++ % acceptor->inbox_count];
+    struct inbox *inbox = choose_inbox(acceptor);
 
-    if (!inbox_reserve(inbox)) {
+    if (!inbox_reserve(inbox, 1)) {
         close(descriptor);
         return;
     }
-    acceptor->open++;
-    inbox_put_take(inbox, (struct inbox_item){.descriptor = descriptor});
+    atomic_fetch_add(&inbox->open, 1);
+    inbox_put_take(inbox, &(struct inbox_item){.descriptor = descriptor}, 1);
 }
 
 /* The reserve lets one more client in, who is served like any other; then accepting rests. */
@@ -87,6 +128,20 @@ static bool accept_one(struct acceptor *acceptor, int listening_fd)
     return false;
 }
 
+static bool is_full(const struct acceptor *acceptor)
+{
+    return open_count(acceptor) >= acceptor->limit;
+}
+
+/* Somebody waits, and every place is taken. Whether there is one now; else one that becomes free from now on is told. */
+static bool make_place(struct acceptor *acceptor)
+{
+    await_place(acceptor);
+    if (acceptor->owner.make_place)
+        acceptor->owner.make_place(acceptor->owner.context);
+    return !is_full(acceptor);
+}
+
 static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct acceptor *acceptor = watcher->data;
@@ -94,11 +149,9 @@ static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
     (void)loop;
     (void)events;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
-        if (acceptor->open >= acceptor->limit && i > 0)
+        if (is_full(acceptor) && i > 0)
             return; /* whether somebody else waits is told by the next event */
-        if (acceptor->open >= acceptor->limit && acceptor->make_room)
-            acceptor->make_room(acceptor->context);
-        if (acceptor->open >= acceptor->limit) {
+        if (is_full(acceptor) && !make_place(acceptor)) {
             pause_accepting(acceptor);
             return;
         }
@@ -110,7 +163,7 @@ static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
 void acceptor_take_waiting(struct acceptor *acceptor)
 {
     for (size_t i = 0; i < acceptor->socket_count; i++)
-        while (acceptor->open < acceptor->limit && accept_one(acceptor, acceptor->sockets[i].listener.fd))
+        while (!is_full(acceptor) && accept_one(acceptor, acceptor->sockets[i].listener.fd))
             ;
 }
 
@@ -118,20 +171,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     (void)loop;
     (void)events;
-    go_on_accepting(watcher->data);
-}
-
-void acceptor_closed_one(struct acceptor *acceptor)
-{
-    acceptor->open--;
-    if (acceptor->sockets)
-        go_on_accepting(acceptor);
-}
-
-void acceptor_idle_one(struct acceptor *acceptor)
-{
-    if (acceptor->sockets && acceptor->make_room)
-        go_on_accepting(acceptor);
+    acceptor_go_on(watcher->data);
 }
 
 bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct settings *settings, struct inbox **inboxes,

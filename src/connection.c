@@ -128,7 +128,7 @@ void connection_close(struct connection *connection)
     close(connection->fd);
     worker->connection_count--;
     worker->metrics.connections--;
-    worker->closed_one(worker->context);
+    worker->owner.closed_one(worker->owner.context);
 }
 
 void connection_timeout(struct timeout *timeout)
@@ -193,8 +193,8 @@ static void read_next(struct connection *connection)
         fcgi_scanner_reset(connection->scanner);
     connection->wants_write = false;
     set_deadline(connection, connection->worker->settings->fastcgi_keep_timeout);
-    if (connection->worker->idle_one)
-        connection->worker->idle_one(connection->worker->context);
+    if (connection->worker->owner.idle_one)
+        connection->worker->owner.idle_one(connection->worker->owner.context);
 }
 
 void connection_left(struct subscriber *subscriber, enum leave_reason reason)
@@ -238,7 +238,7 @@ static void subscribe(struct connection *connection, const struct request *reque
 
     if (request->method == METHOD_HEAD)
         answer_take(connection, answer_head(&framing_fastcgi, request_id, request->transport));
-    else if (worker->is_draining || worker->metrics.subscribers >= worker->max_clients)
+    else if (worker->is_draining || !worker_take_place(worker))
         refuse(connection, request->transport);
     else if (!join_subscriber(&worker->replica, &connection->subscriber, request, FRAMING_FASTCGI, request_id))
         connection_close(connection);

@@ -13,13 +13,14 @@ void hub_init(struct hub *hub, const struct settings *settings, struct event_id 
 
 void hub_finish(struct hub *hub)
 {
+    assert(hub->batch_count == 0);
     keys_finish(&hub->keys);
 }
 
 bool hub_has_room(struct hub *hub)
 {
     for (size_t i = 0; i < hub->inbox_count; i++)
-        if (!inbox_has_room(hub->inboxes[i]))
+        if (!inbox_has_room(hub->inboxes[i], hub->batch_count + 1))
             return false;
     return true;
 }
@@ -57,18 +58,29 @@ static struct message *make_message(struct hub *hub, const struct publication *p
 static bool reserve(struct hub *hub)
 {
     for (size_t i = 0; i < hub->inbox_count; i++)
-        if (!inbox_reserve(hub->inboxes[i]))
+        if (!inbox_reserve(hub->inboxes[i], hub->batch_count + 1))
             return false;
     return true;
 }
 
-/* The number is raised first: from then on no worker decides a request without this message. */
-static void hand_on(struct hub *hub, struct message *message)
+/* The number is raised first: from then on no worker decides a request without these messages. */
+void hub_flush(struct hub *hub)
 {
-    atomic_fetch_add_explicit(&hub->published, 1, memory_order_release);
+    if (hub->batch_count == 0)
+        return;
+    atomic_fetch_add_explicit(&hub->published, hub->batch_count, memory_order_release);
     for (size_t i = 0; i < hub->inbox_count; i++)
-        inbox_put_take(hub->inboxes[i], (struct inbox_item){.message = message_ref(message)});
-    message_unref(message);
+        inbox_put_take(hub->inboxes[i], hub->batch, hub->batch_count);
+    hub->batch_count = 0;
+}
+
+/* Takes the one reference over; each inbox gets one. */
+static void hand_on_take(struct hub *hub, struct message *message)
+{
+    message_share(message, (unsigned)hub->inbox_count);
+    hub->batch[hub->batch_count++] = (struct inbox_item){.message = message};
+    if (hub->batch_count == HUB_BATCH)
+        hub_flush(hub);
 }
 
 static bool remember_key(struct hub *hub, const struct publication *publication, struct event_id id)
@@ -79,7 +91,7 @@ static bool remember_key(struct hub *hub, const struct publication *publication,
     return keys_add(&hub->keys, publication->channel, publication->key, id, hub->now_ms);
 }
 
-enum hub_result hub_publish(struct hub *hub, const struct publication *publication, struct event_id *id)
+static enum hub_result take(struct hub *hub, const struct publication *publication, struct event_id *id)
 {
     struct message *message;
 
@@ -96,8 +108,16 @@ enum hub_result hub_publish(struct hub *hub, const struct publication *publicati
     }
     hub->newest = *id;
     hub->metrics.messages_published++;
-    hand_on(hub, message);
+    hand_on_take(hub, message);
     return HUB_PUBLISHED;
+}
+
+enum hub_result hub_publish(struct hub *hub, const struct publication *publication, struct event_id *id)
+{
+    enum hub_result result = take(hub, publication, id);
+
+    hub_flush(hub);
+    return result;
 }
 
 static uint64_t *drop_counter(struct metrics *metrics, enum wire_error error)
@@ -118,7 +138,7 @@ static void publish(void *context, const struct publication *publication)
 {
     struct event_id id;
 
-    (void)hub_publish(context, publication, &id);
+    (void)take(context, publication, &id);
 }
 
 static void reject(void *context, enum wire_error error, const char *reason)

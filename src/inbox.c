@@ -1,3 +1,7 @@
+/*
+ * The ring is changed under the lock. What the hub knows of free places was true when it last held the lock, and since then the worker can only have
+ * made more: so it takes the lock again for what is used up, not for each message.
+ */
 #include "inbox.h"
 
 #include "message.h"
@@ -5,6 +9,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { CAPACITY_MIN = 64, FINISH_BATCH = 64 };
 
 void inbox_init(struct inbox *inbox, size_t limit, void (*notify)(void *context), void *context)
 {
@@ -14,32 +20,39 @@ void inbox_init(struct inbox *inbox, size_t limit, void (*notify)(void *context)
 
 void inbox_finish(struct inbox *inbox)
 {
-    struct inbox_item item;
+    struct inbox_item items[FINISH_BATCH];
+    size_t count;
 
-    while (inbox_take(inbox, &item)) {
-        if (item.message)
-            message_unref(item.message);
-        else
-            close(item.descriptor);
-    }
+    while ((count = inbox_take(inbox, items, FINISH_BATCH)) > 0)
+        for (size_t i = 0; i < count; i++) {
+            if (items[i].message)
+                message_unref(items[i].message);
+            else
+                close(items[i].descriptor);
+        }
     free(inbox->items);
     pthread_mutex_destroy(&inbox->lock);
 }
 
-bool inbox_has_room(struct inbox *inbox)
+bool inbox_has_room(struct inbox *inbox, size_t count)
 {
-    pthread_mutex_lock(&inbox->lock);
-    bool has_room = inbox->count < inbox->limit;
-    pthread_mutex_unlock(&inbox->lock);
-    return has_room;
+    if (inbox->room < count) {
+        pthread_mutex_lock(&inbox->lock);
+        inbox->room = inbox->count < inbox->limit ? inbox->limit - inbox->count : 0;
+        pthread_mutex_unlock(&inbox->lock);
+    }
+    return inbox->room >= count;
 }
 
-static bool grow(struct inbox *inbox)
+/* With the lock held. */
+static bool grow(struct inbox *inbox, size_t count)
 {
-    size_t capacity = inbox->capacity ? inbox->capacity * 2 : 64;
+    size_t capacity = inbox->capacity ? inbox->capacity : CAPACITY_MIN;
     struct inbox_item *items;
 
-    if (inbox->count < inbox->capacity)
+    while (capacity - inbox->count < count)
+        capacity *= 2;
+    if (capacity == inbox->capacity)
         return true;
     items = calloc(capacity, sizeof *items);
     if (!items)
@@ -53,32 +66,47 @@ static bool grow(struct inbox *inbox)
     return true;
 }
 
-bool inbox_reserve(struct inbox *inbox)
+bool inbox_reserve(struct inbox *inbox, size_t count)
 {
+    if (inbox->reserved >= count)
+        return true;
     pthread_mutex_lock(&inbox->lock);
-    bool reserved = grow(inbox);
+    bool grown = grow(inbox, count);
+    if (grown)
+        inbox->reserved = inbox->capacity - inbox->count;
     pthread_mutex_unlock(&inbox->lock);
-    return reserved;
+    return grown;
 }
 
-void inbox_put_take(struct inbox *inbox, struct inbox_item item)
+void inbox_put_take(struct inbox *inbox, const struct inbox_item *items, size_t count)
 {
+    assert(inbox->reserved >= count);
     pthread_mutex_lock(&inbox->lock);
-    assert(inbox->count < inbox->capacity);
-    inbox->items[(inbox->head + inbox->count++) & (inbox->capacity - 1)] = item;
+    for (size_t i = 0; i < count; i++)
+        inbox->items[(inbox->head + inbox->count++) & (inbox->capacity - 1)] = items[i];
     pthread_mutex_unlock(&inbox->lock);
+    inbox->reserved -= count;
+    inbox->room -= count < inbox->room ? count : inbox->room;
     inbox->notify(inbox->context);
 }
 
-bool inbox_take(struct inbox *inbox, struct inbox_item *item)
+size_t inbox_take(struct inbox *inbox, struct inbox_item *items, size_t most)
 {
     pthread_mutex_lock(&inbox->lock);
-    bool taken = inbox->count > 0;
-    if (taken) {
-        *item = inbox->items[inbox->head];
-        inbox->head = (inbox->head + 1) & (inbox->capacity - 1);
-        inbox->count--;
-    }
+    size_t count = inbox->count < most ? inbox->count : most;
+    for (size_t i = 0; i < count; i++)
+        items[i] = inbox->items[(inbox->head + i) & (inbox->capacity - 1)];
+    if (count > 0)
+        inbox->head = (inbox->head + count) & (inbox->capacity - 1);
+    inbox->count -= count;
     pthread_mutex_unlock(&inbox->lock);
-    return taken;
+    return count;
+}
+
+bool inbox_is_empty(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    bool is_empty = inbox->count == 0;
+    pthread_mutex_unlock(&inbox->lock);
+    return is_empty;
 }

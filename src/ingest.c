@@ -84,25 +84,44 @@ static bool has_messages(struct ingest *ingest)
     return zmq_getsockopt(ingest->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
 }
 
-/* True: there may be more. */
-static bool take_turn(struct ingest *ingest)
+/* Whether an inbox is full. Then the worker that makes room rings. */
+static bool is_stuck(struct ingest *ingest)
+{
+    if (hub_has_room(ingest->hub))
+        return false;
+    bell_await(ingest->room);
+    return !hub_has_room(ingest->hub);
+}
+
+enum turn { TURN_EMPTY, TURN_MORE, TURN_STUCK };
+
+static enum turn take_messages(struct ingest *ingest)
 {
     size_t bytes = 0, taken;
 
-    if (!has_messages(ingest))
-        return false;
-    set_time(ingest);
     for (int i = 0; i < TURN_MESSAGES && bytes < TURN_BYTES; i++) {
-        if (!hub_has_room(ingest->hub)) {
+        if (is_stuck(ingest)) {
             ingest->hub->metrics.ingest_pauses++;
-            return true;
+            return TURN_STUCK;
         }
         taken = take_message(ingest);
         if (taken == 0)
-            return false;
+            return TURN_EMPTY;
         bytes += taken;
     }
-    return true;
+    return TURN_MORE;
+}
+
+static enum turn take_turn(struct ingest *ingest)
+{
+    enum turn turn;
+
+    if (!has_messages(ingest))
+        return TURN_EMPTY;
+    set_time(ingest);
+    turn = take_messages(ingest);
+    hub_flush(ingest->hub);
+    return turn;
 }
 
 /* --- publishers that come and go --- */
@@ -150,7 +169,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 
     (void)events;
     take_events(ingest);
-    if (take_turn(ingest))
+    if (take_turn(ingest) == TURN_MORE)
         ev_idle_start(loop, &ingest->more);
     else
         ev_idle_stop(loop, &ingest->more);
@@ -161,6 +180,16 @@ static void on_more(struct ev_loop *loop, ev_idle *watcher, int events)
     (void)loop;
     (void)watcher;
     (void)events;
+}
+
+/* A worker has taken something out of its inbox. */
+static void on_room(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct ingest *ingest = watcher->data;
+
+    (void)loop;
+    (void)events;
+    bell_hear(ingest->room);
 }
 
 /* Only wakes the loop. */
@@ -251,23 +280,26 @@ static void start_watchers(struct ingest *ingest)
 {
     ev_io_init(&ingest->readable, on_readable, fd_of(ingest->socket), EV_READ);
     ev_io_init(&ingest->monitored, on_readable, fd_of(ingest->monitor), EV_READ);
+    ev_io_init(&ingest->made_room, on_room, ingest->room->fd, EV_READ);
     ev_prepare_init(&ingest->turn, on_turn);
     ev_idle_init(&ingest->more, on_more);
     ingest->monitored.data = ingest;
+    ingest->made_room.data = ingest;
     ingest->turn.data = ingest;
     /* Before the worker's turn, which then finds the messages in its inbox. */
     ev_set_priority(&ingest->turn, EV_MAXPRI);
     ev_io_start(ingest->loop, &ingest->readable);
     ev_io_start(ingest->loop, &ingest->monitored);
+    ev_io_start(ingest->loop, &ingest->made_room);
     ev_prepare_start(ingest->loop, &ingest->turn);
 }
 
-bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct state *state,
-                 char *error, size_t size)
+bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct bell *room,
+                 struct state *state, char *error, size_t size)
 {
     const struct string_list *names = &settings->publish_listen;
 
-    *ingest = (struct ingest){.loop = loop, .hub = hub, .state = state};
+    *ingest = (struct ingest){.loop = loop, .hub = hub, .room = room, .state = state};
     ingest->endpoints = calloc(names->count, sizeof *ingest->endpoints);
     if (!ingest->endpoints || !gate_init((size_t)settings->publish_max_connections) || !open_socket(ingest, settings)) {
         snprintf(error, size, "cannot start ZeroMQ: %s", zmq_strerror(errno));
@@ -295,10 +327,12 @@ static void take_all(struct ingest *ingest, void (*take_inbox)(void *context), v
         bytes += taken;
         if (bytes < TURN_BYTES && hub_has_room(ingest->hub))
             continue;
+        hub_flush(ingest->hub);
         take_inbox(context);
         set_time(ingest);
         bytes = 0;
     }
+    hub_flush(ingest->hub);
 }
 
 /* Until publishers pause (the loop stands still meanwhile): what is still in the kernel's buffers is on its way through ZeroMQ's thread. */
@@ -344,6 +378,7 @@ void ingest_finish(struct ingest *ingest)
     if (ingest->turn.data) {
         ev_io_stop(ingest->loop, &ingest->readable);
         ev_io_stop(ingest->loop, &ingest->monitored);
+        ev_io_stop(ingest->loop, &ingest->made_room);
         ev_prepare_stop(ingest->loop, &ingest->turn);
         ev_idle_stop(ingest->loop, &ingest->more);
     }

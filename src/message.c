@@ -33,6 +33,12 @@ struct message *message_create_take(struct event_id id, const struct message_nam
     return message;
 }
 
+void message_share(struct message *message, unsigned count)
+{
+    assert(count > 0);
+    atomic_store_explicit(&message->references, count, memory_order_relaxed);
+}
+
 struct message *message_ref(struct message *message)
 {
     atomic_fetch_add_explicit(&message->references, 1, memory_order_relaxed);

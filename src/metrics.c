@@ -11,6 +11,13 @@ static void append_metric(struct text *line, const char *name, uint64_t value)
         text_append_format(line, " %s=%" PRIu64, name, value);
 }
 
+void metrics_add(struct metrics *sum, const struct metrics *more)
+{
+#define METRIC_ADD(name, kind, help) sum->name += more->name;
+    METRICS(METRIC_ADD)
+#undef METRIC_ADD
+}
+
 void metrics_log(const struct metrics *metrics)
 {
     struct text line = TEXT_EMPTY;

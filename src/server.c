@@ -3,12 +3,12 @@
 #include "acceptor.h"
 #include "clock.h"
 #include "config.h"
+#include "crew.h"
 #include "hub.h"
 #include "ingest.h"
 #include "log.h"
 #include "state.h"
 #include "table.h"
-#include "worker.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -28,11 +28,11 @@ struct server {
     struct ev_loop *loop;
     struct state state;
     struct hub hub;
-    struct inbox *inboxes[1]; /* one per worker */
-    struct worker worker;
+    struct crew crew;
     struct acceptor acceptor;
     struct ingest ingest;
     bool is_stopping;
+    ev_io place; /* a worker closed a connection, or has one that became idle */
     ev_signal terminate, interrupt, hangup, user;
     ev_timer stop_timer;
 };
@@ -56,13 +56,12 @@ static size_t clamp_clients(const struct settings *settings)
 {
     rlim_t descriptors = raise_descriptor_limit();
     int64_t wanted = settings->hub_max_clients;
-    int64_t possible = descriptors == RLIM_INFINITY
-        ? wanted
-        : (int64_t)descriptors - DESCRIPTOR_RESERVE - settings->publish_max_connections;
+    int64_t others = DESCRIPTOR_RESERVE + settings->publish_max_connections + CREW_DESCRIPTORS * (settings->hub_workers - 1);
+    int64_t possible = descriptors == RLIM_INFINITY ? wanted : (int64_t)descriptors - others;
 
     if (possible < 1) {
-        log_write(LOG_ERROR, "the descriptor limit %llu is too low: expected at least %lld (%d and publish.max_connections, and one per client)",
-                  (unsigned long long)descriptors, (long long)(settings->publish_max_connections + DESCRIPTOR_RESERVE + 1), DESCRIPTOR_RESERVE);
+        log_write(LOG_ERROR, "the descriptor limit %llu is too low: expected at least %lld (%d, publish.max_connections, %d per further worker, "
+                  "and one per client)", (unsigned long long)descriptors, (long long)others + 1, DESCRIPTOR_RESERVE, CREW_DESCRIPTORS);
         return 0;
     }
     if (possible < wanted)
@@ -73,20 +72,28 @@ static size_t clamp_clients(const struct settings *settings)
 
 /* --- stopping --- */
 
-static void take_inbox(void *context)
+static void wait_for_room(void *context)
 {
-    worker_take_inbox(context);
+    crew_wait_for_room(context);
 }
 
 static void log_metrics(struct server *server)
 {
+    struct metrics sum = {0};
+
+    crew_pause(&server->crew);
+    crew_add_metrics(&server->crew, &sum);
+    crew_resume(&server->crew);
     metrics_log(&server->hub.metrics);
-    metrics_log(&server->worker.metrics);
+    metrics_log(&sum);
 }
 
 static void break_if_done(struct server *server)
 {
-    if (server->is_stopping && server->worker.connection_count == 0)
+    if (!server->is_stopping)
+        return;
+    bell_await(&server->crew.place);
+    if (crew_open_count(&server->crew) == 0)
         ev_break(server->loop, EVBREAK_ALL);
 }
 
@@ -95,7 +102,7 @@ static void on_stop_timeout(struct ev_loop *loop, ev_timer *watcher, int events)
     struct server *server = watcher->data;
 
     (void)events;
-    log_write(LOG_WARNING, "stop: %zu connections did not end within hub.stop_timeout", server->worker.connection_count);
+    log_write(LOG_WARNING, "stop: %zu connections did not end within hub.stop_timeout", crew_open_count(&server->crew));
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -107,13 +114,13 @@ static void stop(struct server *server)
         ev_break(server->loop, EVBREAK_ALL);
         return;
     }
-    log_write(LOG_NOTICE, "stop: clients=%zu", server->worker.connection_count);
+    log_write(LOG_NOTICE, "stop: clients=%zu", crew_open_count(&server->crew));
     acceptor_take_waiting(&server->acceptor);
     acceptor_finish(&server->acceptor);
-    ingest_drain(&server->ingest, take_inbox, &server->worker, timeout_ms / 4);
+    ingest_drain(&server->ingest, wait_for_room, &server->crew, timeout_ms / 4);
     timeout_ms -= clock_monotonic_ms() - began_ms;
     server->is_stopping = true;
-    worker_drain(&server->worker);
+    crew_order(&server->crew, WORKER_DRAIN);
     ev_now_update(server->loop);
     ev_timer_set(&server->stop_timer, timeout_ms > 0 ? (double)timeout_ms / 1000 : 0., 0.);
     ev_timer_start(server->loop, &server->stop_timer);
@@ -127,22 +134,27 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
     stop(watcher->data);
 }
 
-static void on_connection_closed(void *context)
-{
-    struct server *server = context;
+/* --- places for clients --- */
 
-    acceptor_closed_one(&server->acceptor);
+static void on_place(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct server *server = watcher->data;
+
+    (void)loop;
+    (void)events;
+    bell_hear(&server->crew.place);
+    acceptor_go_on(&server->acceptor);
     break_if_done(server);
 }
 
-static void on_connection_idle(void *context)
+static void await_place(void *context)
 {
-    acceptor_idle_one(&((struct server *)context)->acceptor);
+    bell_await(&((struct crew *)context)->place);
 }
 
-static void make_room(void *context)
+static void make_place(void *context)
 {
-    worker_close_idle(context);
+    crew_order(context, WORKER_CLOSE_IDLE);
 }
 
 /* --- reload --- */
@@ -162,9 +174,11 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
     (void)events;
     if (!server->read_config(&fresh, server->context))
         return;
+    crew_pause(&server->crew);
     config_reload_take(server->settings, &fresh, report_restart, NULL);
+    crew_order(&server->crew, WORKER_RELOAD);
+    crew_resume(&server->crew);
     log_set_level(server->settings->log_level);
-    worker_reload(&server->worker);
     log_write(LOG_NOTICE, "reload: done");
 }
 
@@ -212,38 +226,51 @@ static bool init_libraries(struct server *server)
     return done;
 }
 
+static void watch_places(struct server *server)
+{
+    server->acceptor.owner = (struct acceptor_owner){await_place, make_place, &server->crew};
+    ev_io_init(&server->place, on_place, server->crew.place.fd, EV_READ);
+    server->place.data = server;
+    ev_io_start(server->loop, &server->place);
+}
+
 static int run(struct server *server, size_t max_clients)
 {
     const struct settings *settings = server->settings;
+    struct crew *crew = &server->crew;
     struct event_id start;
     char error[512] = "no memory";
     int code = EXIT_START;
 
     if (!state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), &start, error, sizeof error))
         goto no_state;
-    server->inboxes[0] = &server->worker.inbox;
-    hub_init(&server->hub, settings, start, server->inboxes, 1);
-    if (!worker_init(&server->worker, server->loop, settings, &server->hub, start, max_clients))
-        goto no_worker;
-    server->worker.closed_one = on_connection_closed;
-    server->worker.idle_one = on_connection_idle;
-    server->worker.context = server;
-    if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &server->state, error, sizeof error))
+    if (!crew_init(crew, server->loop, settings, &server->hub, start, max_clients)) {
+        snprintf(error, sizeof error, "cannot make hub.workers workers: %s", strerror(errno));
+        goto no_state;
+    }
+    hub_init(&server->hub, settings, start, crew->inboxes, crew->count);
+    if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
-    if (!acceptor_init(&server->acceptor, server->loop, settings, server->inboxes, 1, max_clients + REFUSAL_ROOM, error, sizeof error))
+    if (!acceptor_init(&server->acceptor, server->loop, settings, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
         goto no_acceptor;
-    server->acceptor.make_room = make_room;
-    server->acceptor.context = &server->worker;
+    watch_places(server);
+    /* The gate of ingest stands between the workers' loops and the kernel, so it is there before them and after them. */
+    if (!crew_start(crew)) {
+        snprintf(error, sizeof error, "cannot start the threads of hub.workers: %s", strerror(errno));
+        goto no_threads;
+    }
     log_write(LOG_NOTICE, "sidecast %s is ready", SIDECAST_VERSION);
     ev_run(server->loop, 0);
+    crew_stop(crew);
     log_metrics(server);
     code = EXIT_OK;
+no_threads:
+    ev_io_stop(server->loop, &server->place);
     acceptor_finish(&server->acceptor);
 no_acceptor:
     ingest_finish(&server->ingest);
 no_ingest:
-    worker_finish(&server->worker);
-no_worker:
+    crew_finish(crew);
     hub_finish(&server->hub);
 no_state:
     if (code != EXIT_OK)

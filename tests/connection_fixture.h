@@ -36,6 +36,7 @@ struct fixture {
     struct ev_loop *loop;
     struct hub hub;
     struct inbox *inbox;
+    struct places places;
     struct worker worker;
     int closed;       /* connections that the worker closed */
     bool is_awaiting; /* the next that is closed ends the run of the loop, which would sleep on */
@@ -73,13 +74,13 @@ static inline int make(void **state)
     *state = fixture;
     fixture->loop = ev_loop_new(EVFLAG_AUTO);
     fixture->inbox = &fixture->worker.inbox;
+    fixture->places.limit = MAX_CLIENTS;
     if (!config_read(&fixture->settings, NULL, "defaults", overrides, &error))
         return -1;
     hub_init(&fixture->hub, &fixture->settings, start, &fixture->inbox, 1);
-    if (!worker_init(&fixture->worker, fixture->loop, &fixture->settings, &fixture->hub, start, MAX_CLIENTS))
+    if (!worker_init(&fixture->worker, fixture->loop, &fixture->settings, &fixture->hub, start, &fixture->places))
         return -1;
-    fixture->worker.closed_one = count_closed;
-    fixture->worker.context = fixture;
+    fixture->worker.owner = (struct worker_owner){.closed_one = count_closed, .context = fixture};
     return 0;
 }
 
@@ -119,8 +120,8 @@ static inline struct peer connect_peer(struct fixture *fixture)
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    assert_true(inbox_reserve(fixture->inbox));
-    inbox_put_take(fixture->inbox, (struct inbox_item){.descriptor = fds[0]});
+    assert_true(inbox_reserve(fixture->inbox, 1));
+    inbox_put_take(fixture->inbox, &(struct inbox_item){.descriptor = fds[0]}, 1);
     turn(fixture);
     return (struct peer){.fixture = fixture, .fd = fds[1], .id = 1};
 }

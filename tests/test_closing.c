@@ -214,8 +214,8 @@ static void a_connection_that_cannot_be_watched_is_refused(void **state)
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     assert_true(fd >= 0);
-    assert_true(inbox_reserve(fixture->inbox));
-    inbox_put_take(fixture->inbox, (struct inbox_item){.descriptor = fd});
+    assert_true(inbox_reserve(fixture->inbox, 1));
+    inbox_put_take(fixture->inbox, &(struct inbox_item){.descriptor = fd}, 1);
     turn(fixture);
     assert_int_equal(fixture->worker.metrics.connections_refused, 1);
     assert_int_equal(fixture->worker.connection_count, 0);
@@ -231,7 +231,7 @@ static void draining_ends_streams_after_the_last_message(void **state)
 
     ask(&peer, &STREAM);
     publish(fixture, "news", span_of("last"));
-    worker_drain(&fixture->worker);
+    worker_order(&fixture->worker, WORKER_DRAIN);
     receive(&peer);
     assert_part(&peer.out, "\ndata: last\n\n");
     assert_int_equal(peer.ends, 1);
@@ -245,7 +245,7 @@ static void draining_closes_idle_connections(void **state)
     struct peer fresh = connect_peer(fixture), kept = connect_peer(fixture);
 
     ask(&kept, &POLL);
-    worker_drain(&fixture->worker);
+    worker_order(&fixture->worker, WORKER_DRAIN);
     receive(&fresh);
     receive(&kept);
     assert_true(fresh.is_over);
@@ -265,7 +265,7 @@ static void a_request_on_a_kept_connection_while_draining_is_refused(void **stat
     ask(&peer, &POLL);
     clear(&peer);
     send_bytes(&peer, (struct span){request.bytes, half});
-    worker_drain(&fixture->worker);
+    worker_order(&fixture->worker, WORKER_DRAIN);
     turn(fixture);
     assert_int_equal(fixture->worker.connection_count, 1);
     send_bytes(&peer, (struct span){request.bytes + half, request.size - half});
@@ -286,7 +286,7 @@ static void a_request_that_was_not_read_yet_while_draining_is_refused(void **sta
     ask(&peer, &POLL);
     clear(&peer);
     assert_int_equal(send(peer.fd, request.bytes, request.size, 0), request.size);
-    worker_drain(&fixture->worker);
+    worker_order(&fixture->worker, WORKER_DRAIN);
     receive(&peer);
     assert_starts(peer.out, "Status: 503 Service Unavailable\r\n");
     assert_int_equal(peer.ends, 1);

@@ -1,6 +1,9 @@
 /* Requests and what they are answered, and what is not a plain request. */
 #include "connection_fixture.h"
 
+#include "message.h"
+#include "sse.h"
+
 /* --- responses --- */
 
 static void a_stream_starts_at_once_and_gets_messages(void **state)
@@ -149,6 +152,28 @@ static void what_was_published_before_the_request_is_in_the_answer(void **state)
         clear(&peer);
     }
     text_finish(&bytes);
+    leave(&peer);
+}
+
+/* The hub's thread has raised the number and not yet put the message into the inbox. */
+static void a_request_waits_for_what_was_published_before_it_and_does_not_spin(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+    struct message_names names = {.channel = span_of("news")};
+    struct event_id id = {clock_wall_ms() + 1, 0};
+    struct message *message = message_create_take(id, &names, sse_encode(id, (struct span){0}, span_of("late")));
+
+    message->ingest_ms = clock_monotonic_ms();
+    atomic_fetch_add(&fixture->hub.published, 1);
+    ask(&peer, &(struct call){.query = "channel=news&transport=poll&cursor=0", .keep = true});
+    assert_int_equal(peer.out.size, 0);
+    assert_false(ev_is_active(&fixture->worker.more));
+    assert_true(inbox_reserve(fixture->inbox, 1));
+    inbox_put_take(fixture->inbox, &(struct inbox_item){.message = message}, 1);
+    receive(&peer);
+    assert_int_equal(peer.ends, 1);
+    assert_part(&peer.out, "\"data\":\"late\"");
     leave(&peer);
 }
 
@@ -416,6 +441,7 @@ int main(void)
         TEST(the_response_has_the_id_of_its_request),
         TEST(a_request_may_come_byte_by_byte),
         TEST(what_was_published_before_the_request_is_in_the_answer),
+        TEST(a_request_waits_for_what_was_published_before_it_and_does_not_spin),
         TEST(whole_answers_keep_the_connection),
         TEST(a_head_answer_has_no_body),
         TEST(who_may_not_listen_gets_403),

@@ -84,7 +84,8 @@ static struct message *next(struct fixture *fixture, int inbox)
 {
     struct inbox_item item;
 
-    assert_true(inbox_take(&fixture->inbox[inbox], &item));
+    hub_flush(&fixture->hub);
+    assert_int_equal(inbox_take(&fixture->inbox[inbox], &item, 1), 1);
     assert_non_null(item.message);
     return item.message;
 }
@@ -110,8 +111,9 @@ static void assert_no_more(struct fixture *fixture)
 {
     struct inbox_item item;
 
+    hub_flush(&fixture->hub);
     for (int i = 0; i < INBOXES; i++)
-        assert_false(inbox_take(&fixture->inbox[i], &item));
+        assert_int_equal(inbox_take(&fixture->inbox[i], &item, 1), 0);
 }
 
 /* --- ids --- */

@@ -55,8 +55,8 @@ static struct message *message_of(uint64_t ms)
 
 static void put(struct inbox *inbox, struct inbox_item item)
 {
-    assert_true(inbox_reserve(inbox));
-    inbox_put_take(inbox, item);
+    assert_true(inbox_reserve(inbox, 1));
+    inbox_put_take(inbox, &item, 1);
 }
 
 static void put_message(struct inbox *inbox, uint64_t ms)
@@ -69,7 +69,7 @@ static uint64_t take_message(struct inbox *inbox)
     struct inbox_item item;
     uint64_t ms;
 
-    assert_true(inbox_take(inbox, &item));
+    assert_int_equal(inbox_take(inbox, &item, 1), 1);
     assert_non_null(item.message);
     ms = item.message->id.ms;
     message_unref(item.message);
@@ -86,11 +86,11 @@ static void messages_and_connections_come_out_in_one_order(void **state)
     put(&fixture->inbox, (struct inbox_item){.descriptor = descriptor});
     put_message(&fixture->inbox, 2);
     assert_int_equal(take_message(&fixture->inbox), 1);
-    assert_true(inbox_take(&fixture->inbox, &item));
+    assert_int_equal(inbox_take(&fixture->inbox, &item, 1), 1);
     assert_null(item.message);
     assert_int_equal(item.descriptor, descriptor);
     assert_int_equal(take_message(&fixture->inbox), 2);
-    assert_false(inbox_take(&fixture->inbox, &item));
+    assert_int_equal(inbox_take(&fixture->inbox, &item, 1), 0);
     close(descriptor);
 }
 
@@ -115,12 +115,12 @@ static void there_is_room_until_the_limit_and_again_below_it(void **state)
     struct inbox *inbox = &((struct fixture *)*state)->inbox;
 
     for (uint64_t i = 0; i < LIMIT; i++) {
-        assert_true(inbox_has_room(inbox));
+        assert_true(inbox_has_room(inbox, 1));
         put_message(inbox, i);
     }
-    assert_false(inbox_has_room(inbox));
+    assert_false(inbox_has_room(inbox, 1));
     take_message(inbox);
-    assert_true(inbox_has_room(inbox));
+    assert_true(inbox_has_room(inbox, 1));
 }
 
 /* Room is asked for once per multipart message: what is in a batch goes in whole. */
@@ -130,19 +130,43 @@ static void a_batch_may_go_beyond_the_limit(void **state)
 
     for (uint64_t i = 0; i < LIMIT * 3; i++)
         put_message(inbox, i);
-    assert_false(inbox_has_room(inbox));
+    assert_false(inbox_has_room(inbox, 1));
     for (uint64_t i = 0; i < LIMIT * 3; i++)
         assert_int_equal(take_message(inbox), i);
-    assert_true(inbox_has_room(inbox));
+    assert_true(inbox_has_room(inbox, 1));
 }
 
-static void every_item_notifies(void **state)
+static void room_is_for_as_many_as_asked_and_not_one_more(void **state)
+{
+    struct inbox *inbox = &((struct fixture *)*state)->inbox;
+
+    for (uint64_t i = 0; i < LIMIT - 10; i++)
+        put_message(inbox, i);
+    assert_true(inbox_has_room(inbox, 10));
+    assert_false(inbox_has_room(inbox, 11));
+    take_message(inbox);
+    assert_true(inbox_has_room(inbox, 11));
+}
+
+static void what_is_put_together_notifies_once(void **state)
 {
     struct fixture *fixture = *state;
+    struct inbox_item items[3], taken[5];
 
-    put_message(&fixture->inbox, 1);
-    put_message(&fixture->inbox, 2);
-    assert_int_equal(fixture->notified, 2);
+    for (uint64_t i = 0; i < 3; i++)
+        items[i] = (struct inbox_item){.message = message_of(i)};
+    assert_true(inbox_is_empty(&fixture->inbox));
+    assert_true(inbox_reserve(&fixture->inbox, 3));
+    inbox_put_take(&fixture->inbox, items, 3);
+    assert_int_equal(fixture->notified, 1);
+    assert_false(inbox_is_empty(&fixture->inbox));
+    assert_int_equal(inbox_take(&fixture->inbox, taken, 2), 2);
+    assert_int_equal(inbox_take(&fixture->inbox, taken + 2, 3), 1);
+    for (int i = 0; i < 3; i++) {
+        assert_ptr_equal(taken[i].message, items[i].message);
+        message_unref(taken[i].message);
+    }
+    assert_true(inbox_is_empty(&fixture->inbox));
 }
 
 static void finishing_lets_go_of_messages_and_closes_connections(void **state)
@@ -169,7 +193,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_order_holds_while_the_ring_wraps_and_grows, make, finish),
         cmocka_unit_test_setup_teardown(there_is_room_until_the_limit_and_again_below_it, make, finish),
         cmocka_unit_test_setup_teardown(a_batch_may_go_beyond_the_limit, make, finish),
-        cmocka_unit_test_setup_teardown(every_item_notifies, make, finish),
+        cmocka_unit_test_setup_teardown(room_is_for_as_many_as_asked_and_not_one_more, make, finish),
+        cmocka_unit_test_setup_teardown(what_is_put_together_notifies_once, make, finish),
         cmocka_unit_test(finishing_lets_go_of_messages_and_closes_connections),
     };
 

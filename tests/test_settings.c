@@ -121,7 +121,7 @@ static void an_option_says_what_it_expects(void **state)
         {OPTION_sse_heartbeat, "a time of 1ms to 1d with its unit (ms, s, min, h, d)"},
         {OPTION_history_bytes, "a size of 64KiB to 1024GiB (units B, KiB, MiB, GiB)"},
         {OPTION_publish_mode, "an octal mode of 0000 to 0777"},
-        {OPTION_hub_workers, "a number of 1 to 1"},
+        {OPTION_hub_workers, "a number of 1 to 64"},
         {OPTION_sse_open_event, "yes or no"},
         {OPTION_log_level, "error, warning, notice, info or debug"},
     };
