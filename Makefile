@@ -84,7 +84,7 @@ check-unit: unit-programs
 check:
 	scripts/deps.sh build run check
 	$(MAKE) unit-programs build/check/sidecast $(if $(CI),fuzz-programs)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e protocol recipes
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers protocol recipes
 
 lint:
 	tests/run.sh lint

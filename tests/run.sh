@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|php-client-server|e2e|protocol|recipes|browser …   (make check calls it)
+# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|php-client-server|e2e|e2e-workers|protocol|recipes|browser …   (make check calls it)
 #
 # Counted are the checks of scripts/lint.sh, cmocka tests, fuzz targets (their corpus replayed, or a run of libFuzzer) and
 # PHPUnit tests. Everything runs, also after a failure. A program that passes takes one line, one that fails shows all it
@@ -121,7 +121,8 @@ for group in "$@"; do
     fuzz) run_fuzz ;;
     php-client) run_phpunit php-client php-client/phpunit.xml ;;
     php-client-server) run_phpunit php-client-server php-client/tests/server/phpunit.xml ;;
-    e2e) run_phpunit e2e tests/e2e/phpunit.xml ;;
+    e2e) SIDECAST_WORKERS=1 run_phpunit e2e tests/e2e/phpunit.xml ;;
+    e2e-workers) SIDECAST_WORKERS=2 run_phpunit "e2e with 2 workers" tests/e2e/phpunit.xml ;;
     protocol) run_summed protocol php tests/protocol/run.php ;;
     recipes) run_summed recipes php tests/recipes/run.php ;;
     browser) run_summed browser tests/browser/run.sh ;;

@@ -8,7 +8,7 @@ use PHPUnit\Framework\Assert;
 
 /**
  * The sidecast process under test, its configuration file and its sockets. Its end is part of every test: it must exit with 0 and
- * leave no sanitizer report.
+ * leave no sanitizer report. SIDECAST_WORKERS says how many workers it has unless a test wants a number of its own.
  *
  * Options are written as in the file: ['sse.heartbeat' => '100ms', 'access.public' => ['a', 'b'], 'channel "x"' => ['match' => …]].
  */
@@ -26,7 +26,7 @@ final class Daemon
         'sse.heartbeat' => '30s',
         'hub.stop_timeout' => '10s',
     ];
-    private const SANITIZERS = '/(AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion .* failed)/';
+    private const SANITIZERS = '/(AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion .* failed)/';
 
     /** @param array<string, string|list<string>|array<string, mixed>> $options */
     public function __construct(private readonly string $directory, private array $options = [])
@@ -78,6 +78,7 @@ final class Daemon
         $all = $this->options + self::DEFAULTS + [
             'fastcgi.listen' => $this->socket,
             'publish.listen' => "ipc://$this->publishSocket",
+            'hub.workers' => getenv('SIDECAST_WORKERS') ?: '1',
         ];
         file_put_contents($this->configFile, self::ini($all));
     }
