@@ -1,6 +1,7 @@
 # make                build/sidecast
 # make check          all tests, with what they need installed if it is missing
 # make check-unit     those that need nothing but a C compiler and the libraries
+# make check-tsan     what threads share, under ThreadSanitizer
 # make check-browser  the demo and sidecast.js in Chromium (needs chromium, node and npm)
 # make compose-check  the services of compose.yaml, built, started and tried (needs docker or podman)
 # make demo           the demo on http://127.0.0.1:$(PORT)/
@@ -31,6 +32,7 @@ HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # Without optimization beyond -O1 and without FORTIFY, so that tests can wrap calls.
 CHECK_FLAGS := -O1 -g $(SANITIZE) -U_FORTIFY_SOURCE
+TSAN_FLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -U_FORTIFY_SOURCE
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 MODULES := $(filter-out main,$(patsubst src/%.c,%,$(wildcard src/*.c)))
@@ -83,8 +85,8 @@ check-unit: unit-programs
 # In steps, so that what is missing is there before anything is built. The fuzzers run in CI, which has clang (make deps).
 check:
 	scripts/deps.sh build run check
-	$(MAKE) unit-programs build/check/sidecast $(if $(CI),fuzz-programs)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers protocol recipes
+	$(MAKE) unit-programs build/check/sidecast tsan-programs $(if $(CI),fuzz-programs)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes
 
 lint:
 	tests/run.sh lint
@@ -96,6 +98,39 @@ check-browser: build/check/sidecast
 # The services of compose.yaml, really built and started; needs docker or podman.
 compose-check:
 	scripts/compose-check.sh
+
+# --- threads, under ThreadSanitizer ---
+
+# Tests of what threads share; the end-to-end tests run with this daemon besides.
+TSAN_TESTS := test_bell test_inbox test_hub test_crew
+
+build/tsan/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) $(CPPFLAGS) $(TSAN_FLAGS) -c -o $@ $<
+
+build/tsan/sidecast: $(MODULES:%=build/tsan/%.o) build/tsan/main.o
+	$(CC) $(TSAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+
+build/tsan/sidecast.a: $(MODULES:%=build/tsan/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+build/tsan/test_%: tests/test_%.c build/tsan/sidecast.a
+	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(TSAN_FLAGS) $(LDFLAGS) -o $@ $< build/tsan/sidecast.a \
+	    $(TEST_LDFLAGS_$*) $(LIBS) $(LDLIBS) -lcmocka -pthread
+
+# The daemon, but for an inbox without its lock: a race that has to be reported, suppressions and all.
+build/tsan/unlocked/inbox.o: src/inbox.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) -include tests/tsan/unlocked.h $(CPPFLAGS) $(TSAN_FLAGS) -c -o $@ $<
+
+build/tsan/unlocked/sidecast: build/tsan/unlocked/inbox.o $(patsubst %,build/tsan/%.o,$(filter-out inbox,$(MODULES))) build/tsan/main.o
+	$(CC) $(TSAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+
+tsan-programs: $(TSAN_TESTS:%=build/tsan/%) build/tsan/sidecast build/tsan/unlocked/sidecast
+
+check-tsan: tsan-programs
+	tests/run.sh tsan
 
 # --- fuzzing ---
 
@@ -151,8 +186,8 @@ deps:
 clean:
 	rm -rf build
 
--include $(wildcard build/*/*.d)
+-include $(wildcard build/*/*.d build/*/*/*.d)
 
-.PHONY: all check check-browser check-unit compose-check unit-programs lint fuzz fuzz-programs demo bench install format deps clean
+.PHONY: all check check-browser check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:

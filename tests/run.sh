@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|php-client-server|e2e|e2e-workers|protocol|recipes|browser …   (make check calls it)
+# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|php-client-server|e2e|e2e-workers|tsan|protocol|recipes|browser …   (make check calls it)
 #
 # Counted are the checks of scripts/lint.sh, cmocka tests, fuzz targets (their corpus replayed, or a run of libFuzzer) and
 # PHPUnit tests. Everything runs, also after a failure. A program that passes takes one line, one that fails shows all it
@@ -100,6 +100,16 @@ run_phpunit() { # name, configuration
     tell "$1" "$code" $(($(attribute tests) - failures - $(attribute skipped))) "$failures"
 }
 
+# A race is a report on standard error, and exit code 66.
+run_tsan() {
+    export TSAN_OPTIONS="suppressions=$PWD/tests/tsan/suppressions exitcode=66 ${TSAN_OPTIONS:-}"
+    for program in build/tsan/test_*[!.d]; do
+        CMOCKA_MESSAGE_OUTPUT=TAP run_tap "$(basename "$program") (threads)" "$program"
+    done
+    SIDECAST_BINARY=$PWD/build/tsan/sidecast SIDECAST_WORKERS=2 run_phpunit "e2e (threads)" tests/e2e/phpunit.xml
+    run_whole "a race that is there is reported" tests/tsan/race.sh
+}
+
 run_summed() { # name, command …: its last line is `<N> passed, <N> failed`, or it says that it was skipped
     title=$1
     shift
@@ -122,6 +132,7 @@ for group in "$@"; do
     php-client) run_phpunit php-client php-client/phpunit.xml ;;
     php-client-server) run_phpunit php-client-server php-client/tests/server/phpunit.xml ;;
     e2e) SIDECAST_WORKERS=1 run_phpunit e2e tests/e2e/phpunit.xml ;;
+    tsan) run_tsan ;;
     e2e-workers) SIDECAST_WORKERS=2 run_phpunit "e2e with 2 workers" tests/e2e/phpunit.xml ;;
     protocol) run_summed protocol php tests/protocol/run.php ;;
     recipes) run_summed recipes php tests/recipes/run.php ;;
