@@ -18,7 +18,7 @@ server=
 
 finish()
 {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || stop_server
     rm -rf "$directory"
 }
 trap finish EXIT
@@ -30,68 +30,7 @@ fail()
     exit 1
 }
 
-# Two processors or more: the server has one for itself, so that the scheduler's choice of a processor is not part of the figure.
-on_cpu()
-{
-    cpu=$1
-    shift
-    if [ "$(nproc)" -gt 1 ] && command -v taskset >/dev/null; then
-        exec taskset -c "$cpu" "$@"
-    fi
-    exec "$@"
-}
-
-# --- servers ---
-# start_NAME CLIENTS sets server (its process), pids (all to be accounted), listen and publish, and returns once it is ready.
-
-await()
-{
-    tries=500
-    until "$@" >/dev/null 2>&1; do
-        kill -0 "$server" 2>/dev/null || fail "the server ended at once"
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || fail "the server did not get ready"
-        sleep 0.01
-    done
-}
-
-start_sidecast()
-{
-    listen=$directory/fastcgi.sock
-    publish=ipc://$directory/publish.sock
-    cat >"$directory/sidecast.ini" <<INI
-[fastcgi]
-listen = $listen
-[publish]
-listen = $publish
-[log]
-level = warning
-INI
-    (on_cpu 0 "$root/build/sidecast" -c "$directory/sidecast.ini") &
-    server=$!
-    pids="--pid $server"
-    await "$root/build/sidecast" --healthcheck -c "$directory/sidecast.ini"
-}
-
-start_floor()
-{
-    listen=$directory/floor.sock
-    publish=dgram:$directory/floor.dgram
-    (on_cpu 0 "$programs/floor" "$listen" "$directory/floor.dgram" "$@") &
-    server=$!
-    pids="--pid $server"
-    await test -S "$listen"
-}
-
-# Sets status. 143 is SIGTERM's.
-stop_server()
-{
-    status=0
-    kill "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || status=$?
-    server=
-    rm -f "$directory"/*.sock "$directory"/*.dgram
-}
+. "$root/bench/servers.sh"
 
 # run SERVER CLIENTS LOAD-OPTIONS…: one line of key=value in $line.
 run()
@@ -104,7 +43,7 @@ run()
     line=$(on_cpu 1 "$programs/load" --listen "$listen" --publish "$publish" $pids --clients "$clients" "$@") ||
         fail "$name: the load generator failed: $line"
     stop_server
-    [ "$status" = 0 ] || [ "$status" = 143 ] || fail "$name ended with status $status"
+    [ "$status" = 0 ] || fail "$name ended with status $status"
 }
 
 # The load generator has to notice a server that loses, doubles or reorders; else its silence means nothing.
