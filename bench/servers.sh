@@ -106,7 +106,7 @@ stop_server()
 next_port=$((20000 + $$ % 10000))
 find_port()
 {
-    while grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf '%04X' "$next_port") [0-9A-F]* 0A" /proc/net/tcp; do
+    while grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf '%04X' "$next_port") [0-9A-F:]* 0A" /proc/net/tcp; do
         next_port=$((next_port + 1))
     done
     port=$next_port
@@ -127,7 +127,7 @@ is_listening()
 {
     case $1 in
     /*) test -S "$1" ;;
-    *) grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf '%04X' "${1##*:}") [0-9A-F]* 0A" /proc/net/tcp ;;
+    *) grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf '%04X' "${1##*:}") [0-9A-F:]* 0A" /proc/net/tcp ;;
     esac
 }
 
@@ -356,4 +356,101 @@ start_nchan()
             nchan_channel_id \$arg_channel;
         }"
     launch_nginx
+}
+
+# A broadcaster in plain Node, reached directly: it needs no nginx to hold its streams. It has no history and no limits.
+start_node()
+{
+    command -v node >/dev/null || fail "node is missing: scripts/deps.sh bench"
+    begin
+    framing=http
+    subscribe_path='/events?channel=%s'
+    choose_listen node
+    publish="http:$listen/publish?channel=%s"
+    launch node node "$root/bench/node/server.js" "$listen"
+    account_own "$launched"
+    await is_listening "$listen"
+}
+
+# Pushpin holds the streams itself, behind no nginx; the page that grants a stream is an nginx location, asked once a client, as
+# cheap as it can be. Against the defaults: message_rate=0 (its limiter holds messages back), room for messages, clients and
+# channels, a unix socket, and a zurl of its own (which fetches that page) instead of the system's.
+start_pushpin()
+{
+    command -v pushpin >/dev/null || fail "pushpin is missing: scripts/deps.sh bench"
+    begin
+    framing=http
+    subscribe_path='/events?channel=%s'
+    find_port
+    listen=127.0.0.1:$port
+    write_nginx "" "" "
+        location = /events {
+            types { }
+            default_type text/event-stream;
+            add_header Grip-Hold stream;
+            add_header Grip-Channel \$arg_channel;
+            add_header Cache-Control no-store;
+            return 200 \":\\nretry: 3000\\n\";
+        }"
+    launch_nginx
+    page=$listen
+    choose_listen pushpin
+    publish=pushpin:ipc://$directory/publish.sock
+    write_pushpin
+    launch pushpin pushpin --config "$directory/pushpin/pushpin.conf" -m
+    server="$launched ${server% "$launched"}"
+    await pushpin_is_ready
+    # shellcheck disable=SC2046
+    account_own "$launched" $(children_of "$launched")
+}
+
+# The unix socket or the port, as the runner's own configuration wants it.
+pushpin_listen()
+{
+    case $listen in
+    /*) echo "local_ports=$listen" && echo "http_port=" ;;
+    *) echo "http_port=$listen" ;;
+    esac
+}
+
+write_pushpin()
+{
+    mkdir -p "$directory/pushpin/run" "$directory/pushpin/log"
+    sed "s|ipc:///var/run/zurl/zurl-|ipc://{rundir}/{ipc_prefix}zurl-|" /usr/lib/pushpin/internal.conf >"$directory/pushpin/internal.conf"
+    echo "* $page" >"$directory/pushpin/routes"
+    find_port
+    cat >"$directory/pushpin/pushpin.conf" <<CONF
+[global]
+include=$directory/pushpin/internal.conf
+rundir=$directory/pushpin/run
+ipc_prefix=bench-
+[runner]
+services=condure,zurl,pushpin-proxy,pushpin-handler
+$(pushpin_listen)
+logdir=$directory/pushpin/log
+log_level=1
+client_buffer_size=8192
+client_maxconn=$(($(ulimit -Hn) - 500))
+[proxy]
+routesfile=$directory/pushpin/routes
+updates_check=off
+sig_key=changeme
+[handler]
+push_in_spec=${publish#pushpin:}
+push_in_http_addr=127.0.0.1
+push_in_http_port=$port
+stats_spec=ipc://{rundir}/{ipc_prefix}stats
+command_spec=ipc://{rundir}/{ipc_prefix}command
+message_rate=0
+message_hwm=1000000
+connection_subscription_max=1000
+CONF
+}
+
+# The runner makes these four; each socket is made by another.
+pushpin_is_ready()
+{
+    set -- $(children_of "$launched")
+    [ $# = 4 ] && is_listening "$listen" && test -S "${publish#pushpin:ipc://}" &&
+        test -S "$directory/pushpin/run/bench-zurl-in" && test -S "$directory/pushpin/run/bench-proxy-stats"
 }
