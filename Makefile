@@ -157,7 +157,9 @@ demo:
 	$(MAKE) build/sidecast
 	demo/run.sh $(PORT)
 
-bench: build/sidecast
+bench:
+	scripts/deps.sh build run bench
+	$(MAKE) build/sidecast
 	bench/run.sh
 
 SHARE = $(DESTDIR)$(PREFIX)/share/sidecast

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing to build, run and check Sidecast: deps.sh [--check] [build|run|check|fuzz …]
-# (default: all but fuzz, which only CI needs)
+# Installs what is missing to build, run and check Sidecast: deps.sh [--check] [build|run|check|fuzz|bench …]
+# (default: all but fuzz, which only CI needs, and bench: what `make bench` compares with)
 #
 # A package is needed when the command, header or file that it brings is missing, wherever that would come from. With
 # --check nothing is installed: it lists what is missing and exits 1, or prints nothing and exits 0.
@@ -35,6 +35,11 @@ check file /usr/share/php/Psr/Log/autoload.php php-psr-log
 check command curl curl
 fuzz command clang clang
 fuzz file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-dev
+bench file /usr/lib/nginx/modules/ngx_nchan_module.so libnginx-mod-nchan
+bench command pushpin pushpin
+bench command node nodejs
+bench command curl curl
+bench file /usr/lib/php/*/curl.so php-curl
 TABLE
 }
 
@@ -142,8 +147,8 @@ main() {
     [ $# -gt 0 ] || set -- build run check
     for group in "$@"; do
         case $group in
-        build | run | check | fuzz) ;;
-        *) fail "unknown group '$group'; usage: deps.sh [--check] [build|run|check|fuzz …]" ;;
+        build | run | check | fuzz | bench) ;;
+        *) fail "unknown group '$group'; usage: deps.sh [--check] [build|run|check|fuzz|bench …]" ;;
         esac
     done
 
