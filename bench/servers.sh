@@ -8,6 +8,7 @@
 #   listen          where clients connect: a unix socket, or 127.0.0.1:PORT if `tcp=yes` was set before
 #   framing         fastcgi or http; subscribe_path and poll_path (empty: none) with %s for the channel
 #   publish         where messages go: a ZeroMQ endpoint (two frames), dgram:PATH, http:ADDRESS/PATH, pushpin:ENDPOINT
+#   unanswered      how many clients may wait for their answer while they come; empty: any number
 # Channels are named bench/…. What differs from a server's defaults is said where it is set.
 #
 # Before a start one may set: tcp=yes; server_cpu (0): processors of the server; sidecast_options: further arguments for sidecast.
@@ -40,6 +41,7 @@ begin()
     framing=fastcgi
     subscribe_path=
     poll_path=
+    unanswered=
 }
 
 # launch NAME COMMAND…: starts it on the server's processor; its process in $launched, what it says in NAME.log.
@@ -374,7 +376,8 @@ start_node()
 
 # Pushpin holds the streams itself, behind no nginx; the page that grants a stream is an nginx location, asked once a client, as
 # cheap as it can be. Against the defaults: message_rate=0 (its limiter holds messages back), room for messages, clients and
-# channels, a unix socket, and a zurl of its own (which fetches that page) instead of the system's.
+# channels, a unix socket, and a zurl of its own (which fetches that page) with room for all clients to ask at once. When many
+# clients come at once, pushpin 1.36 closes one of some hundred ("received message out of sequence"): so they come two at a time.
 start_pushpin()
 {
     command -v pushpin >/dev/null || fail "pushpin is missing: scripts/deps.sh bench"
@@ -396,7 +399,10 @@ start_pushpin()
     page=$listen
     choose_listen pushpin
     publish=pushpin:ipc://$directory/publish.sock
+    unanswered=2
     write_pushpin
+    launch zurl zurl --config="$directory/pushpin/zurl.conf" --loglevel=1
+    account_own "$launched"
     launch pushpin pushpin --config "$directory/pushpin/pushpin.conf" -m
     server="$launched ${server% "$launched"}"
     await pushpin_is_ready
@@ -425,7 +431,7 @@ include=$directory/pushpin/internal.conf
 rundir=$directory/pushpin/run
 ipc_prefix=bench-
 [runner]
-services=condure,zurl,pushpin-proxy,pushpin-handler
+services=condure,pushpin-proxy,pushpin-handler
 $(pushpin_listen)
 logdir=$directory/pushpin/log
 log_level=1
@@ -445,12 +451,28 @@ message_rate=0
 message_hwm=1000000
 connection_subscription_max=1000
 CONF
+    cat >"$directory/pushpin/zurl.conf" <<CONF
+[General]
+in_spec=ipc://$directory/pushpin/run/bench-zurl-in
+in_stream_spec=ipc://$directory/pushpin/run/bench-zurl-in-stream
+out_spec=ipc://$directory/pushpin/run/bench-zurl-out
+in_req_spec=
+defpolicy=allow
+max_open_requests=$(ulimit -Hn)
+buffer_size=200000
+timeout=600
+in_hwm=100000
+out_hwm=100000
+CONF
 }
 
-# The runner makes these four; each socket is made by another.
+# Its processes find each other one after the other: it is ready once a client gets a stream, which curl then leaves.
 pushpin_is_ready()
 {
-    set -- $(children_of "$launched")
-    [ $# = 4 ] && is_listening "$listen" && test -S "${publish#pushpin:ipc://}" &&
-        test -S "$directory/pushpin/run/bench-zurl-in" && test -S "$directory/pushpin/run/bench-proxy-stats"
+    is_listening "$listen" || return 1
+    case $listen in
+    /*) set -- --unix-socket "$listen" http://localhost/events?channel=bench/ready ;;
+    *) set -- "http://$listen/events?channel=bench/ready" ;;
+    esac
+    [ "$(curl -sN -o "$directory/pushpin/stream" -w '%{http_code}' -m 0.2 "$@")" = 200 ]
 }
