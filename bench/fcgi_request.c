@@ -25,18 +25,30 @@ static void take_channel(struct fcgi_request *request, const char *value, size_t
     snprintf(request->channel, sizeof request->channel, "%.*s", (int)(end ? (size_t)(end - value) : size), value);
 }
 
+static void take_query(struct fcgi_request *request, const char *query, size_t size)
+{
+    if (size > strlen("channel=") && memcmp(query, "channel=", strlen("channel=")) == 0 && !*request->channel)
+        take_channel(request, query + strlen("channel="), size - strlen("channel="));
+    request->has_cursor = memmem(query, size, "cursor=", strlen("cursor=")) != NULL;
+}
+
+static bool is_named(const char *name, size_t size, const char *wanted)
+{
+    return size == strlen(wanted) && memcmp(name, wanted, size) == 0;
+}
+
 static void take_parameters(struct fcgi_request *request, const unsigned char *at, const unsigned char *end)
 {
     while (at < end) {
         size_t name_size = take_length(&at), size = take_length(&at);
         const char *name = (const char *)at, *value = name + name_size;
 
-        if (name_size == 17 && memcmp(name, "SIDECAST_CHANNELS", 17) == 0)
+        if (is_named(name, name_size, "SIDECAST_CHANNELS"))
             take_channel(request, value, size);
-        else if (name_size == 12 && memcmp(name, "QUERY_STRING", 12) == 0 && size > 8 && memcmp(value, "channel=", 8) == 0)
-            take_channel(request, value + 8, size - 8);
-        else if (name_size == 11 && memcmp(name, "HTTP_ACCEPT", 11) == 0)
-            request->is_poll = memmem(value, size, "application/json", 16) != NULL;
+        else if (is_named(name, name_size, "QUERY_STRING"))
+            take_query(request, value, size);
+        else if (is_named(name, name_size, "HTTP_ACCEPT"))
+            request->is_poll = memmem(value, size, "application/json", strlen("application/json")) != NULL;
         at += name_size + size;
     }
 }

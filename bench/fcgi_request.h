@@ -12,6 +12,7 @@ enum { FCGI_REQUEST_MAX = 65536 };
 struct fcgi_request {
     char channel[256]; /* SIDECAST_CHANNELS, or the first `channel=` of the query */
     bool is_poll;      /* Accept: application/json */
+    bool has_cursor;   /* `cursor=` in the query */
     bool is_kept;      /* the connection is for further requests */
 };
 

@@ -53,13 +53,20 @@ void record_make_event(struct record *record, const char *id, const char *data, 
     finish(record, (size_t)content);
 }
 
+static int put_poll_body(char *out, size_t room, const char *id, const char *channel, const char *data, size_t size)
+{
+    if (!data)
+        return snprintf(out, room, "{\"cursor\":\"%s\",\"gap\":false,\"messages\":[]}\n", id);
+    return snprintf(
+        out, room,
+        "{\"cursor\":\"%s\",\"gap\":false,\"messages\":[{\"id\":\"%s\",\"channel\":\"%s\",\"event\":null,\"data\":\"%.*s\"}]}\n",
+        id, id, channel, (int)size, data);
+}
+
 void record_make_poll_answer(struct record *record, const char *id, const char *channel, const char *data, size_t size)
 {
     static char body[RECORD_DATA_MAX + 1024];
-    int body_size = snprintf(body, sizeof body,
-                             "{\"cursor\":\"%s\",\"gap\":false,\"messages\":[{\"id\":\"%s\",\"channel\":\"%s\",\"event\":null,"
-                             "\"data\":\"%.*s\"}]}\n",
-                             id, id, channel, (int)size, data);
+    int body_size = put_poll_body(body, sizeof body, id, channel, data, size);
     int content = snprintf(record->bytes + RECORD_HEADER, sizeof record->bytes - RECORD_HEADER,
                            "Status: 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
                            "Content-Length: %d\r\n\r\n%s",

@@ -25,7 +25,10 @@ void record_make_start(struct record *record);
 /* `size` is at most RECORD_DATA_MAX; the data has no line feed in it. */
 void record_make_event(struct record *record, const char *id, const char *data, size_t size);
 
-/* The whole answer to a poll with this one message, its end included. Neither channel nor data may need JSON's escapes. */
+/*
+ * The whole answer to a poll with this one message, its end included; with `data` NULL it has none. Neither channel nor data may
+ * need JSON's escapes.
+ */
 void record_make_poll_answer(struct record *record, const char *id, const char *channel, const char *data, size_t size);
 
 #endif
