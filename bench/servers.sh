@@ -69,10 +69,23 @@ account_own()
     done
 }
 
+show_logs()
+{
+    tail -n 5 "$directory"/*.log >&2 2>/dev/null || true
+    rm -f "$directory"/*.log
+}
+
 give_up()
 {
-    tail -n 5 "$directory"/*.log >&2 || true
+    show_logs
     fail "$*"
+}
+
+check_alive()
+{
+    for process in $server; do
+        kill -0 "$process" 2>/dev/null || give_up "a server ended at once (awaited: $*)"
+    done
 }
 
 # await COMMAND…: until it succeeds.
@@ -80,13 +93,12 @@ await()
 {
     tries=1000
     until "$@" >/dev/null 2>&1; do
-        for process in $server; do
-            kill -0 "$process" 2>/dev/null || give_up "a server ended at once (awaited: $*)"
-        done
+        check_alive "$@"
         tries=$((tries - 1))
         [ "$tries" -gt 0 ] || give_up "a server did not get ready (awaited: $*)"
         sleep 0.01
     done
+    check_alive "$@"
 }
 
 # Sets status: 0, or what the first process that failed ended with. 143 is SIGTERM's, which those without a handler end with.
@@ -100,7 +112,8 @@ stop_server()
         [ "$ended" = 0 ] || [ "$ended" = 143 ] || [ "$status" != 0 ] || status=$ended
     done
     server=
-    [ "$status" = 0 ] || tail -n 5 "$directory"/*.log >&2
+    [ ! -s "$directory/sidecast.log" ] || cat "$directory/sidecast.log" >&2 # nothing is wrong with a run that says nothing
+    [ "$status" = 0 ] || show_logs
     rm -rf "$directory"/*.sock "$directory"/*.dgram "$directory"/*.log "$directory/nginx" "$directory/pushpin"
 }
 
