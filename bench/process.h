@@ -21,4 +21,14 @@ uint64_t process_cpu_ns(const struct process_set *set);
  */
 uint64_t process_pss_bytes(const struct process_set *set);
 
+/* How often their threads went to sleep so far (voluntary context switches). */
+uint64_t process_sleeps(const struct process_set *set);
+
+/* User and system time of the whole machine so far, in ticks of 10 ms; and of this process. */
+uint64_t process_machine_cpu_ns(void);
+uint64_t process_self_cpu_ns(void);
+
+/* Sends a signal to all of them. */
+void process_signal(const struct process_set *set, int signal);
+
 #endif
