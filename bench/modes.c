@@ -54,6 +54,13 @@ static void print_common(const struct subscribers *subscribers, struct account a
            ms_at(subscribers, 0.999));
 }
 
+static void print_growth(const char *what, uint64_t before, uint64_t after, uint64_t clients)
+{
+    double bytes = (double)after - (double)before;
+
+    printf(" %s_client=%.0f %s_mib=%.3f", what, bytes / (double)clients, what, bytes / 1048576);
+}
+
 void mode_measure(struct schedule *schedule, const struct memory *before)
 {
     struct subscribers *subscribers = schedule->subscribers;
@@ -68,11 +75,12 @@ void mode_measure(struct schedule *schedule, const struct memory *before)
     seconds = (double)(subscribers->last_ns - schedule->start_ns) / 1e9;
     account = account_since(options, account);
     print_common(subscribers, account, seconds, (double)options->messages / seconds);
-    printf(" bytes=%.1f polls=%.3f sleeps=%.3f pss_before=%" PRIu64 " pss_after=%" PRIu64 " own_before=%" PRIu64
-           " own_after=%" PRIu64 " lag_ms=%.1f overlaps=%" PRIu64 " faults=%" PRIu64 "\n",
-           per(subscribers->bytes, subscribers->received), per(subscribers->answers, subscribers->received),
-           per(account.sleeps, options->messages), before->all, process_pss_bytes(&options->server), before->own,
-           process_pss_bytes(&options->own), (double)schedule->lag_ns / 1e6, schedule->overlaps, subscribers->faults);
+    printf(" bytes=%.1f polls=%.3f sleeps=%.3f lag_ms=%.1f overlaps=%" PRIu64, per(subscribers->bytes, subscribers->received),
+           per(subscribers->answers, subscribers->received), per(account.sleeps, options->messages),
+           (double)schedule->lag_ns / 1e6, schedule->overlaps);
+    print_growth("pss", before->all, process_pss_bytes(&options->server), options->clients);
+    print_growth("own", before->own, process_pss_bytes(&options->own), options->clients);
+    printf(" faults=%" PRIu64 "\n", subscribers->faults);
 }
 
 /* What a step of a ramp ended with. */

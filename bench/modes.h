@@ -23,8 +23,10 @@ struct memory {
 };
 
 /*
- * At a rate. Besides: bytes (per delivery), polls (answers per delivery), sleeps (of the processes, per message), pss_before,
- * pss_after, own_before, own_after, overlaps.
+ * At a rate. Besides: bytes (per delivery), polls (answers per delivery), sleeps (of the processes, per message), lag_ms (how late the
+ * last message was published), overlaps (messages that were published before all before them had arrived), and the growth of the
+ * proportional set size since before the first client: pss_client, pss_mib of all processes, own_client, own_mib of those that
+ * are not nginx, in bytes per client and in MiB.
  */
 void mode_measure(struct schedule *schedule, const struct memory *before);
 
