@@ -59,7 +59,7 @@ void mode_ingest(struct schedule *schedule)
 {
     struct subscribers *subscribers = schedule->subscribers;
     const struct options *options = subscribers->options;
-    uint64_t start, cpu;
+    uint64_t start, cpu, foreign;
     double seconds;
 
     subscribers->check.payload_bytes = CHECK_PAYLOAD_MIN;
@@ -70,13 +70,16 @@ void mode_ingest(struct schedule *schedule)
     publish_unheard(schedule, options->messages);
     sleep_ns(SETTLE_NS);
     cpu = process_cpu_ns(&options->server);
+    foreign = process_machine_cpu_ns() - cpu - process_self_cpu_ns();
     start = now_ns();
     process_signal(&options->server, SIGCONT);
     await_markers(subscribers);
+    foreign = process_machine_cpu_ns() - process_cpu_ns(&options->server) - process_self_cpu_ns() - foreign;
     cpu = process_cpu_ns(&options->server) - cpu;
     seconds = (double)(subscribers->last_ns - start) / 1e9;
-    printf("deliveries=%" PRIu64 " seconds=%.3f rate=%.1f cpu_us=%.3f busy=%.3f faults=%" PRIu64 "\n", options->messages, seconds,
-           (double)options->messages / seconds, (double)cpu / 1e3 / (double)options->messages, (double)cpu / 1e9 / seconds,
+    printf("deliveries=%" PRIu64 " seconds=%.3f rate=%.1f cpu_us=%.3f busy=%.3f foreign=%.2f faults=%" PRIu64 "\n",
+           options->messages, seconds, (double)options->messages / seconds, (double)cpu / 1e3 / (double)options->messages,
+           (double)cpu / 1e9 / seconds, (double)(int64_t)foreign / 1e9 / seconds,
            subscribers->is_quiet ? 0 : subscribers->faults);
     if (subscribers->is_quiet)
         subscribers->faults = 0;

@@ -4,7 +4,7 @@
  *
  *     load --listen ADDRESS --publish ENDPOINT --pid PID [--pid PID …] [--own-pid PID …] [--mode measure|ramp|ingest|burst]
  *          [--framing fastcgi | --framing http --path PATH%s [--poll json|headers]] [--ids-rise]
- *          [--clients 1000] [--stuck 0] [--channels 1] [--per-client 1] [--idle 0]
+ *          [--clients 1000] [--unanswered 256] [--stuck 0] [--channels 1] [--per-client 1] [--idle 0]
  *          [--rate 5] [--size 200] [--messages 20] [--warm 5] [--publishers N] [--step 1.5] [--seconds 2] [--bursts 9]
  *
  * ADDRESS is a unix socket or 127.0.0.1:PORT, ENDPOINT as in publisher.h, PATH has %s for the channel. --pid: all processes of

@@ -9,29 +9,18 @@
 enum { HTTP_PUBLISHERS = 4 };
 
 static const struct option NAMES[] = {
-    {"mode", required_argument, NULL, 'M'},
-    {"listen", required_argument, NULL, 'l'},
-    {"framing", required_argument, NULL, 'f'},
-    {"path", required_argument, NULL, 'a'},
-    {"poll", required_argument, NULL, 'o'},
-    {"ids-rise", no_argument, NULL, 'I'},
-    {"publish", required_argument, NULL, 'p'},
-    {"publishers", required_argument, NULL, 'P'},
-    {"pid", required_argument, NULL, 'i'},
-    {"own-pid", required_argument, NULL, 'O'},
-    {"clients", required_argument, NULL, 'c'},
-    {"stuck", required_argument, NULL, 'k'},
-    {"channels", required_argument, NULL, 'n'},
-    {"per-client", required_argument, NULL, 'N'},
-    {"idle", required_argument, NULL, 'd'},
-    {"rate", required_argument, NULL, 'r'},
-    {"step", required_argument, NULL, 'S'},
-    {"seconds", required_argument, NULL, 't'},
-    {"size", required_argument, NULL, 's'},
-    {"messages", required_argument, NULL, 'm'},
-    {"warm", required_argument, NULL, 'w'},
-    {"bursts", required_argument, NULL, 'b'},
-    {NULL, 0, NULL, 0},
+    {"mode", required_argument, NULL, 'M'},       {"listen", required_argument, NULL, 'l'},
+    {"framing", required_argument, NULL, 'f'},    {"path", required_argument, NULL, 'a'},
+    {"poll", required_argument, NULL, 'o'},       {"ids-rise", no_argument, NULL, 'I'},
+    {"publish", required_argument, NULL, 'p'},    {"publishers", required_argument, NULL, 'P'},
+    {"pid", required_argument, NULL, 'i'},        {"own-pid", required_argument, NULL, 'O'},
+    {"clients", required_argument, NULL, 'c'},    {"unanswered", required_argument, NULL, 'u'},
+    {"stuck", required_argument, NULL, 'k'},      {"channels", required_argument, NULL, 'n'},
+    {"per-client", required_argument, NULL, 'N'}, {"idle", required_argument, NULL, 'd'},
+    {"rate", required_argument, NULL, 'r'},       {"step", required_argument, NULL, 'S'},
+    {"seconds", required_argument, NULL, 't'},    {"size", required_argument, NULL, 's'},
+    {"messages", required_argument, NULL, 'm'},   {"warm", required_argument, NULL, 'w'},
+    {"bursts", required_argument, NULL, 'b'},     {NULL, 0, NULL, 0},
 };
 
 static uint64_t number_of(const char *text)
@@ -74,6 +63,7 @@ static void set_option(struct options *options, int letter, const char *value)
     case 'i': add_process(&options->server, value); return;
     case 'O': add_process(&options->own, value); return;
     case 'c': options->clients = number_of(value); return;
+    case 'u': options->unanswered = number_of(value); return;
     case 'k': options->stuck = number_of(value); return;
     case 'n': options->channels = number_of(value); return;
     case 'N': options->per_client = number_of(value); return;
@@ -113,6 +103,7 @@ void options_parse(struct options *options, int argc, char **argv)
 
     *options = (struct options){
         .clients = 1000,
+        .unanswered = 256,
         .channels = 1,
         .per_client = 1,
         .rate = 5,

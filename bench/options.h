@@ -17,6 +17,7 @@ struct options {
     enum poll_kind poll;
     const char *listen, *path, *publish; /* the path has one %s, the channel */
     uint64_t clients, stuck;             /* the stuck are some of the clients */
+    uint64_t unanswered;                 /* clients that may wait for their answer while they come */
     uint64_t channels, per_client;       /* channels that get messages; how many of them one client listens to */
     uint64_t idle;                       /* channels of each client that get none */
     uint64_t size, messages, warm, publishers, bursts;

@@ -63,6 +63,7 @@ load()
     no) path=$subscribe_path ;;
     *) path=$poll_path ;;
     esac
+    [ -z "$unanswered" ] || set -- --unanswered "$unanswered" "$@"
     [ "$framing" = fastcgi ] || set -- --framing http --path "$path" --poll "$poll" "$@"
     # Of these the ids are known to rise.
     case $name in sidecast* | responder* | floor*) set -- --ids-rise "$@" ;; esac

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, UNANSWERED_MAX = 256, READ_BYTES = 65536, FAULTS_SHOWN = 5 };
+enum { EVENTS = 256, READ_BYTES = 65536, FAULTS_SHOWN = 5 };
 
 struct client {
     struct watcher watcher; /* first */
@@ -77,7 +77,7 @@ static void on_header(void *context, const char *line)
     bool is_status = strncmp(line, "HTTP/1.", 7) == 0 || strncmp(line, "Status:", 7) == 0;
 
     if (is_status && !strstr(line, " 200")) {
-        if (!client->owner->is_quiet)
+        if (client->owner->faults < FAULTS_SHOWN && !client->owner->is_quiet)
             warnx("%s", line);
         on_fault(client->owner, &client->sequence, "the request was refused");
     }
@@ -230,11 +230,11 @@ static void await_open(struct subscribers *all, uint64_t count)
 
 void subscribers_open(struct subscribers *all)
 {
-    uint64_t clients = all->options->clients;
+    uint64_t clients = all->options->clients, unanswered = all->options->unanswered;
 
     for (uint64_t i = 0; i < clients; i++) {
         open_client(all, i);
-        await_open(all, i > UNANSWERED_MAX ? i - UNANSWERED_MAX : 0);
+        await_open(all, i > unanswered ? i - unanswered : 0);
     }
     await_open(all, clients);
 }

@@ -80,6 +80,15 @@ function show(name, who, key,    list, i, count) {
     return with_range(list, count)
 }
 
+# The same of what is a word: each that came, with how often.
+function show_words(name, who, key,    i, word, seen, count, text) {
+    for (i = 1; i <= values[name, who, key]; i++)
+        seen[value[name, who, key, i]]++
+    for (word in seen)
+        text = text (text ? ", " : "") word " × " seen[word]
+    return text ? text : "–"
+}
+
 # Of goal g: the figure of each round, by round; their number.
 function figures(g, list,    name, kind, key, count, i, a, b) {
     name = goal[g, 2]; kind = goal[g, 3]; key = goal[g, 4]
@@ -156,7 +165,8 @@ function print_extras(    r, e, l, name) {
             if (extra[e, 2] != name)
                 continue
             for (l = 1; l <= labels[name]; l++)
-                printf "| %s | %s | %s | %s |\n", title[name], extra[e, 4], label[name, l], show(name, label[name, l], extra[e, 3])
+                printf "| %s | %s | %s | %s |\n", title[name], extra[e, 4], label[name, l], \
+                    extra[e, 3] == "limit" ? show_words(name, label[name, l], "limit") : show(name, label[name, l], extra[e, 3])
         }
 }
 
