@@ -93,8 +93,8 @@ static void check_options(const struct options *options)
         errx(2, "HTTP needs --path, and takes one channel per client");
     if (options->poll != POLL_NOT && options->framing != FRAMING_HTTP)
         errx(2, "polls are asked by HTTP");
-    if (options->bursts == 0 || options->step <= 1 || options->seconds <= 0)
-        errx(2, "--bursts is at least 1, --step above 1, --seconds above 0");
+    if (options->bursts == 0 || options->unanswered == 0 || options->step <= 1 || options->seconds <= 0)
+        errx(2, "--bursts and --unanswered are at least 1, --step above 1, --seconds above 0");
 }
 
 void options_parse(struct options *options, int argc, char **argv)

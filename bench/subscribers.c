@@ -233,8 +233,8 @@ void subscribers_open(struct subscribers *all)
     uint64_t clients = all->options->clients, unanswered = all->options->unanswered;
 
     for (uint64_t i = 0; i < clients; i++) {
+        await_open(all, i < unanswered ? 0 : i - unanswered + 1);
         open_client(all, i);
-        await_open(all, i > unanswered ? i - unanswered : 0);
     }
     await_open(all, clients);
 }
