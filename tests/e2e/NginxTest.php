@@ -118,6 +118,21 @@ final class NginxTest extends EndToEndTestCase
         self::assertStringNotContainsString('secret-token', file_get_contents($log));
     }
 
+    /** More than sidecast takes for a whole request: it would be a 431 if nginx passed them on. */
+    public function test_cookies_stay_in_nginx(): void
+    {
+        $cookies = ['Cookie' => str_repeat('c', 70000)];
+        $channel = $this->channel();
+        $cursor = $this->stack->now();
+        $stream = $this->stack->listen("channel=$channel", $cookies);
+        $stream->opened();
+        $this->stack->publish($channel, 'm');
+        $stream->expect('m');
+        $headers = $cookies + ['Accept' => 'application/json', 'Last-Event-ID' => $cursor];
+        $poll = $this->stack->request('GET', "/events?channel=$channel", $headers)->wait();
+        self::assertSame('m', $poll->json()['messages'][0]['data']);
+    }
+
     public function test_large_messages_pass_through_small_buffers(): void
     {
         $channel = $this->channel();

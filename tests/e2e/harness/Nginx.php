@@ -108,6 +108,7 @@ final class Nginx
                     listen unix:$this->directory/http.sock;
                     client_max_body_size 8m;
                     large_client_header_buffers 4 80k;
+                    request_pool_size 768;
                     include snippets/sidecast-errors.conf;
                     location = $events {
                         include snippets/sidecast-location.conf;
