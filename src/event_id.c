@@ -3,9 +3,6 @@
  */
 #include "event_id.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 struct event_id event_id_next(struct event_id last, uint64_t now_ms)
 {
     if (now_ms > last.ms)
@@ -22,9 +19,28 @@ struct event_id event_id_before(struct event_id id)
     return id.ms > 0 ? (struct event_id){id.ms - 1, UINT64_MAX} : EVENT_ID_ZERO;
 }
 
+/* The digits of `number`; where they end. By hand, as printf costs more than all else that is done for a message. */
+static char *put_number(char *out, uint64_t number)
+{
+    char digits[20]; /* of 64 bits */
+    size_t count = 0;
+
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (count > 0)
+        *out++ = digits[--count];
+    return out;
+}
+
 size_t event_id_format(struct event_id id, char text[EVENT_ID_TEXT])
 {
-    return (size_t)snprintf(text, EVENT_ID_TEXT, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
+    char *end = put_number(text, id.ms);
+
+    *end++ = '-';
+    end = put_number(end, id.seq);
+    *end = '\0';
+    return (size_t)(end - text);
 }
 
 /* The whole of `text` as a decimal number: at least one digit, nothing else, at most 64 bits. */

@@ -15,13 +15,29 @@
 
 enum { NGINX_REQUEST_ID = 1 };
 
+/* Searched at once; data of nothing but CRs must not be searched for an LF to its end at each. */
+enum { SEARCH_BYTES = 256 };
+
+/* Where the first CR or LF is; the size if there is none. */
+static size_t line_end(struct span text)
+{
+    for (size_t at = 0; at < text.size; at += SEARCH_BYTES) {
+        const char *start = text.bytes + at;
+        size_t size = text.size - at < SEARCH_BYTES ? text.size - at : SEARCH_BYTES;
+        const char *lf = memchr(start, '\n', size);
+        const char *cr = memchr(start, '\r', lf ? (size_t)(lf - start) : size);
+
+        if (cr || lf)
+            return (size_t)((cr ? cr : lf) - text.bytes);
+    }
+    return text.size;
+}
+
 /* Cuts the first line off `rest`; false when nothing ended it: it was the last. */
 static bool take_line(struct span *rest, struct span *line)
 {
-    size_t end = 0;
+    size_t end = line_end(*rest);
 
-    while (end < rest->size && rest->bytes[end] != '\n' && rest->bytes[end] != '\r')
-        end++;
     *line = (struct span){rest->bytes, end};
     if (end == rest->size)
         return false;

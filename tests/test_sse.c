@@ -189,6 +189,27 @@ static void assert_round_trip(struct span data)
     text_finish(&shown);
 }
 
+/* Wherever it lies, also at the edges of what is searched at once. */
+static void a_line_break_is_found_at_every_place(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 1100; at++) {
+        char data[1102];
+        struct text shown = TEXT_EMPTY;
+        struct buffer *encoded;
+
+        memset(data, 'a', sizeof data);
+        memcpy(data + at, at % 3 == 0 ? "\r\n" : at % 3 == 1 ? "\r\r" : "\na", 2);
+        encoded = sse_encode(ID, span_of(""), (struct span){data, sizeof data});
+        sse_append_data(&shown, encoded);
+        assert_int_equal(shown.size, at % 3 == 0 ? sizeof data - 1 : sizeof data);
+        for (size_t i = 0; i < shown.size; i++)
+            assert_int_equal(shown.bytes[i] == '\n', i == at || (at % 3 == 1 && i == at + 1));
+        buffer_unref(encoded);
+        text_finish(&shown);
+    }
+}
+
 static void a_long_message_is_several_full_records(void **state)
 {
     const size_t sizes[] = {65535 - 50, 65535, 65536, 2 * 65535, 1 << 20};
@@ -242,6 +263,7 @@ int main(void)
         cmocka_unit_test(the_data_comes_back_as_event_source_shows_it),
         cmocka_unit_test(a_nul_in_data_stays),
         cmocka_unit_test(an_absent_span_is_empty_data),
+        cmocka_unit_test(a_line_break_is_found_at_every_place),
         cmocka_unit_test(a_long_message_is_several_full_records),
         cmocka_unit_test(every_size_around_the_record_limit_is_framed),
         cmocka_unit_test(a_line_may_cross_records_at_any_byte),
