@@ -27,6 +27,17 @@ static const char MONITOR_ENDPOINT[] = "inproc://publishers";
 
 enum receive { RECEIVE_MESSAGE, RECEIVE_NONE };
 
+/* A signal interrupts also a call that does not wait; between two frames that must not pass for the end. */
+static bool receive_frame(void *socket, zmq_msg_t *frame)
+{
+    int size;
+
+    do
+        size = zmq_msg_recv(frame, socket, ZMQ_DONTWAIT);
+    while (size < 0 && errno == EINTR);
+    return size >= 0;
+}
+
 /* One multipart message; of surplus frames only their number is kept. */
 static enum receive receive(struct ingest *ingest, zmq_msg_t frames[FRAMES_MAX + 1], size_t *count)
 {
@@ -36,7 +47,7 @@ static enum receive receive(struct ingest *ingest, zmq_msg_t frames[FRAMES_MAX +
         bool more;
 
         zmq_msg_init(&frames[at]);
-        if (zmq_msg_recv(&frames[at], ingest->socket, ZMQ_DONTWAIT) < 0) {
+        if (!receive_frame(ingest->socket, &frames[at])) {
             zmq_msg_close(&frames[at]);
             return RECEIVE_NONE;
         }
@@ -133,11 +144,11 @@ static bool receive_event(struct ingest *ingest, unsigned *event)
     bool received;
 
     zmq_msg_init(&frame);
-    received = zmq_msg_recv(&frame, ingest->monitor, ZMQ_DONTWAIT) >= 0;
+    received = receive_frame(ingest->monitor, &frame);
     if (received && zmq_msg_size(&frame) >= sizeof number)
         memcpy(&number, zmq_msg_data(&frame), sizeof number);
     while (received && zmq_msg_more(&frame))
-        if (zmq_msg_recv(&frame, ingest->monitor, ZMQ_DONTWAIT) < 0)
+        if (!receive_frame(ingest->monitor, &frame))
             break;
     zmq_msg_close(&frame);
     *event = number;
