@@ -89,10 +89,14 @@ static void set_time(struct ingest *ingest)
 
 static bool has_messages(struct ingest *ingest)
 {
-    int events = 0;
+    int events, result;
     size_t size = sizeof events;
 
-    return zmq_getsockopt(ingest->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+    /* A signal is not "no": where a turn left messages behind, nothing would wake us for them. */
+    do
+        result = zmq_getsockopt(ingest->socket, ZMQ_EVENTS, &events, &size);
+    while (result < 0 && errno == EINTR);
+    return result == 0 && (events & ZMQ_POLLIN) != 0;
 }
 
 /* Whether an inbox is full. Then the worker that makes room rings. */

@@ -90,7 +90,8 @@ final class WorkersTest extends EndToEndTestCase
         $this->start(self::OPTIONS + ['sse.retry' => '1s']);
         $listeners = [];
         for ($i = 0; $i < 3; $i++) {
-            $listeners[] = $this->stack->daemon->fastcgi()->listen('channel=news');
+            $listeners[$i] = $this->stack->daemon->fastcgi()->listen('channel=news');
+            $listeners[$i]->opened(); // or the first messages were before it
         }
         for ($round = 1; $round <= 20; $round++) {
             $this->stack->daemon->configure(['sse.retry' => "{$round}min"]);
@@ -105,7 +106,6 @@ final class WorkersTest extends EndToEndTestCase
             }
         }
         foreach ($listeners as $listener) {
-            $listener->opened();
             self::assertSame(array_map(static fn (int $i) => "message $i", range(1, 200)), $listener->takeData(200));
         }
     }
