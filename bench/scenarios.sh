@@ -193,13 +193,7 @@ done
 
 # --- workers: the processors are the server's; the load sleeps meanwhile ---
 
-has_workers()
-{
-    "$root/build/sidecast" --help 2>&1 | grep -A 3 'hub.workers' | grep -q '(1 to 1)' && return 1
-    return 0
-}
-
-if has_workers && row workers "workers: bursts of 100 messages to 2000 clients, read afterwards"; then
+if row workers "workers: bursts of 100 messages to 2000 clients, read afterwards"; then
     may_meet=yes
     for workers in 2 1; do
         with "$workers workers" sidecast \
