@@ -33,7 +33,9 @@ struct request {
     bool envelope;
     bool has_grant;               /* SIDECAST_CHANNELS is there, perhaps empty */
     struct string_list channels;  /* asked for with channel=, each once, in the order of the query */
+    struct string_list patterns;  /* asked for with channel= and a `*`, each once: also channels that are yet to come */
     struct string_list grant;     /* SIDECAST_CHANNELS, split at commas, each once */
+    uint64_t expires_ms;          /* since 1970: the permission ends then; 0: never */
     char *client;                 /* what `except` compares with; NULL when none */
 };
 

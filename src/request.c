@@ -327,6 +327,7 @@ bool request_parse(struct request *request, char *const *params, const struct se
 void request_finish(struct request *request)
 {
     names_finish(&request->channels);
+    names_finish(&request->patterns);
     names_finish(&request->grant);
     free(request->client);
     request->client = NULL;
