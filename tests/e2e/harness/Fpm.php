@@ -32,6 +32,7 @@ final class Fpm
             pm.max_children = 2
             catch_workers_output = yes
             php_admin_flag[display_errors] = on
+            php_admin_value[session.save_path] = $this->directory
             php_admin_flag[html_errors] = off
             CONF);
         $command = [self::binary(), '-n', ...self::extensions(), '-y', "$this->directory/fpm.conf", '-F', ...($root ? ['-R'] : [])];

@@ -26,10 +26,11 @@ final class Nginx
     public function start(): void
     {
         mkdir("$this->directory/snippets");
-        foreach (['http', 'errors', 'location'] as $snippet) {
+        foreach (['http', 'errors', 'location', 'handoff', 'page'] as $snippet) {
             $this->adapt("sidecast-$snippet.conf");
         }
         file_put_contents($this->config, $this->configuration());
+        file_put_contents("$this->directory/php.conf", $this->pages());
         $this->process = new Process($this->command(), "$this->directory/nginx.log");
         Loop::until(function (): bool {
             Assert::assertTrue($this->process->isRunning(), "nginx did not start:\n" . $this->log());
@@ -82,7 +83,6 @@ final class Nginx
             'unix:/run/sidecast/fastcgi.sock' => "unix:{$this->daemon->socket}",
             '/var/log/nginx/sidecast.log' => $this->accessLog,
         ]);
-        Assert::assertNotSame($text, $moved, "$name holds none of the paths that the suite moves");
         file_put_contents("$this->directory/snippets/$name", $moved);
     }
 
@@ -90,7 +90,6 @@ final class Nginx
     {
         $user = posix_getuid() === 0 ? "user root;\n" : '';
         $events = self::EVENTS;
-        $pages = dirname(__DIR__) . '/pages';
         return <<<CONF
             {$user}worker_processes 1;
             pid $this->directory/nginx.pid;
@@ -110,6 +109,7 @@ final class Nginx
                     large_client_header_buffers 4 80k;
                     request_pool_size 768;
                     include snippets/sidecast-errors.conf;
+                    include snippets/sidecast-handoff.conf;
                     location = $events {
                         include snippets/sidecast-location.conf;
                     }
@@ -118,18 +118,31 @@ final class Nginx
                         fastcgi_param SIDECAST_CHANNELS granted/a,granted/b;
                         fastcgi_param SIDECAST_CLIENT from-nginx;
                     }
+                    location = /events.php {
+                        include snippets/sidecast-page.conf;
+                        include php.conf;
+                    }
                     location ~ \.php$ {
-                        root $pages;
-                        fastcgi_param REQUEST_METHOD \$request_method;
-                        fastcgi_param QUERY_STRING \$query_string;
-                        fastcgi_param CONTENT_TYPE \$content_type;
-                        fastcgi_param CONTENT_LENGTH \$content_length;
-                        fastcgi_param SCRIPT_FILENAME \$document_root\$fastcgi_script_name;
-                        fastcgi_param SIDECAST_PUBLISH {$this->daemon->publishEndpoint()};
-                        fastcgi_pass unix:{$this->fpm->socket};
+                        include php.conf;
                     }
                 }
             }
+            CONF;
+    }
+
+    /** How a request for a page reaches php-fpm. */
+    private function pages(): string
+    {
+        $pages = dirname(__DIR__) . '/pages';
+        return <<<CONF
+            root $pages;
+            fastcgi_param REQUEST_METHOD \$request_method;
+            fastcgi_param QUERY_STRING \$query_string;
+            fastcgi_param CONTENT_TYPE \$content_type;
+            fastcgi_param CONTENT_LENGTH \$content_length;
+            fastcgi_param SCRIPT_FILENAME \$document_root\$fastcgi_script_name;
+            fastcgi_param SIDECAST_PUBLISH {$this->daemon->publishEndpoint()};
+            fastcgi_pass unix:{$this->fpm->socket};
             CONF;
     }
 }

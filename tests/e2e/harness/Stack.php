@@ -67,6 +67,15 @@ final class Stack
         return $this->nginx;
     }
 
+    public function fpm(): Fpm
+    {
+        if (!$this->fpmRuns) {
+            $this->fpm->start();
+            $this->fpmRuns = true;
+        }
+        return $this->fpm;
+    }
+
     public function publisher(): Publisher
     {
         return $this->publisher ??= new Publisher($this->daemon->publishEndpoint());
@@ -144,15 +153,13 @@ final class Stack
      * Calls a page of tests/e2e/pages and returns what it answers.
      *
      * @param mixed $input what the page reads as its JSON body
+     * @param array<string, string> $headers
      */
-    public function page(string $name, mixed $input): mixed
+    public function page(string $name, mixed $input, array $headers = []): mixed
     {
-        if (!$this->fpmRuns) {
-            $this->fpm->start();
-            $this->fpmRuns = true;
-        }
+        $this->fpm();
         $body = json_encode($input, JSON_THROW_ON_ERROR);
-        $response = $this->request('POST', "/$name", ['Content-Type' => 'application/json'], $body)->wait();
+        $response = $this->request('POST', "/$name", $headers + ['Content-Type' => 'application/json'], $body)->wait();
         Assert::assertSame(200, $response->status, $response->body);
         return json_decode($response->body, true) ?? Assert::fail("$name answered: $response->body");
     }
