@@ -53,8 +53,7 @@ export class Stack {
         stack.url = `http://127.0.0.1:${stack.port}`;
         stack.#phpFpm = 'php-fpm' + (await output('php', ['-r', 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;']));
         stack.#writeConfiguration();
-        const asRoot = process.getuid() === 0 ? ['-R'] : [];
-        stack.#spawn('php-fpm', stack.#phpFpm, ['-F', '-y', `${stack.#dir}/php-fpm.conf`, '-p', stack.#dir, ...asRoot]);
+        stack.startPhp();
         stack.#spawn('nginx', 'nginx', ['-e', 'stderr', '-p', stack.#dir, '-c', `${stack.#dir}/nginx.conf`]);
         try {
             await stack.startSidecast();
@@ -64,6 +63,15 @@ export class Stack {
             throw error;
         }
         return stack;
+    }
+
+    startPhp() {
+        const asRoot = process.getuid() === 0 ? ['-R'] : [];
+        this.#spawn('php-fpm', this.#phpFpm, ['-F', '-y', `${this.#dir}/php-fpm.conf`, '-p', this.#dir, ...asRoot]);
+    }
+
+    async stopPhp() {
+        await this.#end('php-fpm');
     }
 
     async startSidecast() {
@@ -127,15 +135,26 @@ export class Stack {
     #writeConfiguration() {
         mkdirSync(`${this.#dir}/snippets`);
         mkdirSync(`${this.#dir}/tmp`);
-        for (const snippet of ['http', 'errors', 'location']) {
+        for (const snippet of ['http', 'errors', 'location', 'handoff', 'page']) {
             this.#render(`nginx/sidecast-${snippet}.conf`, `snippets/sidecast-${snippet}.conf`);
         }
         for (const file of ['nginx.conf', 'php-fpm.conf', 'sidecast.ini']) this.#render(`demo/${file}.in`, file);
     }
 
+    /** Beside the demo: the pages with a session that hand off, at the same address. */
+    #handoff() {
+        const php = `root ${ROOT}/tests/e2e/pages; fastcgi_pass "unix:${this.#dir}/php-fpm.sock";
+            fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name; fastcgi_param REQUEST_METHOD $request_method;
+            fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param CONTENT_TYPE $content_type;`;
+        return `include "${this.#dir}/snippets/sidecast-handoff.conf";
+            location = /events.php { include "${this.#dir}/snippets/sidecast-page.conf"; ${php} }
+            location = /session.php { ${php} }`;
+    }
+
     /** As demo/run.sh does it; and what takes long by design is made short. */
     #render(template, file) {
         const text = readFileSync(`${ROOT}/${template}`, 'utf8')
+            .replace(/^( +)location = \/events {$/m, (events) => `${this.#handoff()}\n${events}`)
             .replaceAll('@ROOT@', ROOT)
             .replaceAll(/@DIR@|@SOCKETS@/g, this.#dir)
             .replaceAll('@PORT@', this.port)
@@ -144,7 +163,8 @@ export class Stack {
             .replaceAll('/run/sidecast/fastcgi.sock', `${this.#dir}/sidecast.sock`)
             .replaceAll('/var/log/nginx/sidecast.log', `"${this.#dir}/events.log"`)
             .replaceAll(/(9%|\*) +\d+;/g, '$1 1;') // while sidecast is away, streams come back after 1 s
-            .replace('daemon off;', 'daemon off;\nworker_shutdown_timeout 100ms;');
+            .replace('daemon off;', 'daemon off;\nworker_shutdown_timeout 100ms;')
+            .replaceAll('include snippets/', `include ${this.#dir}/snippets/`);
         writeFileSync(`${this.#dir}/${file}`, text);
     }
 }
