@@ -44,6 +44,7 @@ pm = static
 pm.max_children = 1
 catch_workers_output = yes
 php_admin_flag[html_errors] = off
+php_admin_value[session.save_path] = $directory
 CONF
     cpu_before=$server_cpu
     server_cpu=$fpm_cpus
@@ -77,6 +78,31 @@ start_pages()
             fastcgi_param QUERY_STRING \$query_string;
             fastcgi_param BENCH_SIDECAST $publish;
             fastcgi_param BENCH_NCHAN http://127.0.0.1:$port/publish?channel=;
+        }"
+    launch_nginx
+}
+
+# A page with a session that hands its clients off to sidecast.
+start_sidecast_handoff()
+{
+    begin
+    framing=http
+    subscribe_path='/events.php?channel=%s'
+    launch_sidecast "$directory/fastcgi.sock"
+    launch_fpm
+    # shellcheck disable=SC2046
+    account "$launched" $(children_of "$launched")
+    choose_listen http
+    copy_snippets
+    write_nginx "" "include snippets/sidecast-http.conf;" "
+        include snippets/sidecast-errors.conf;
+        include snippets/sidecast-handoff.conf;
+        location = /events.php {
+            include snippets/sidecast-page.conf;
+            fastcgi_pass unix:$directory/php.sock;
+            fastcgi_param SCRIPT_FILENAME $root/bench/php/events.php;
+            fastcgi_param REQUEST_METHOD \$request_method;
+            fastcgi_param QUERY_STRING \$query_string;
         }"
     launch_nginx
 }

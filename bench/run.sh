@@ -81,6 +81,12 @@ run()
     start "$1" "$3" "$2"
     shift 3
     line=$(load "$count" "$@") || line="failed=1 $line"
+    ended_well
+}
+
+# Stops the server; what went wrong with the run in $line is said, and sidecast's is counted.
+ended_well()
+{
     stop_server
     [ "$status" = 0 ] || line="failed=1 $line"
     case $line in
@@ -194,6 +200,22 @@ at_rate()
     size=$3
     shift 3
     rounds run_variant "$count" --rate "$rate" --size "$size" --messages $((rate * seconds)) --warm "$rate" "$@"
+}
+
+# come_and_go: clients that open a stream and leave, for BENCH_SECONDS.
+connect_variant()
+{
+    start "$name" 50 "$settings"
+    # shellcheck disable=SC2046,SC2059,SC2086
+    line=$(on_cpu "$load_cpu" timeout 100 "$programs/connects" --listen "$listen" --path "$subscribe_path" $pids \
+        $(echo "$own_pids" | sed 's/--pid/--own-pid/g') --seconds "$seconds" $(eval echo "$options")) || line="failed=1 $line"
+    ended_well
+}
+
+come_and_go()
+{
+    may_meet=yes
+    rounds connect_variant
 }
 
 rate_of()

@@ -124,6 +124,17 @@ if row ingest "taking in: 200 B in 2 frames, nobody listens"; then
     rounds run_variant 1 --mode ingest --messages 500000
 fi
 
+# --- to come: what it takes until a client has its stream ---
+
+if row connect "coming: clients that open a stream behind nginx, get its first bytes, and leave, 50 at once"; then
+    with sidecast sidecast_nginx ""
+    with "sidecast, handed off by a page" sidecast_handoff "" --cookie PHPSESSID=bench
+    extra rate "clients a second"
+    extra cpu_us "µs of CPU per client, all processes"
+    extra own_us "µs of CPU per client, sidecast"
+    come_and_go
+fi
+
 # --- memory ---
 
 if row idle "idle memory: 10000 SSE clients, sidecast alone"; then

@@ -162,7 +162,7 @@ has_children()
 copy_snippets()
 {
     mkdir -p "$directory/nginx/snippets"
-    for snippet in http errors location; do
+    for snippet in http errors location handoff page; do
         sed -e "s|unix:/run/sidecast/fastcgi.sock|unix:$directory/fastcgi.sock|" \
             -e 's|^\( *\)access_log .*;|\1access_log off;|' "$root/nginx/sidecast-$snippet.conf" \
             >"$directory/nginx/snippets/sidecast-$snippet.conf"
