@@ -11,8 +11,10 @@
 //   ends and tells why; after any other failure it tries again, 5 to 30 s later.
 // - Where no stream gets through, it long-polls from the same cursor, nothing twice and nothing missing, and tries a stream
 //   every ten minutes. (A proxy that passes a stream's head but holds its body back goes unnoticed: say stream: false.)
+// - With tokens in the URL it gets a new one when the old one expires, and goes on from its cursor.
 //
-// Options: gap({after, oldest, channels}): history has lost messages after the cursor, load the page's data anew; a long
+// Options: token(): a promise of the token to go into the URL, asked for again when that expires; with a token in a cookie there is
+// nothing to do. gap({after, oldest, channels}): history has lost messages after the cursor, load the page's data anew; a long
 // poll does not say in which channels, `channels` is null then. state(name, problem): 'connecting', 'stream', 'poll',
 // 'waiting' (to try again), 'closed'; if an answer ended it, `problem` is {status, error, message}. stream: false for long
 // polls only. withCredentials: cookies to another origin. openWithin: ms after which a stream does not get through; pollFor:
@@ -23,7 +25,7 @@ const STUCK_MS = 60_000; // longer than any wait that a server asks for: 30 s of
 export function listen(url, handlers, options = {}) {
     const { stream = true, withCredentials = false, openWithin = 10_000, pollFor = 600_000, retry = 5_000 } = options;
     const feed = { cursor: null, state: null, close: () => end() };
-    let source, request, timer, failures;
+    let source, request, timer, failures, token, tokenWorked;
 
     function set(state, problem) {
         if (feed.state === state) return;
@@ -37,6 +39,7 @@ export function listen(url, handlers, options = {}) {
         const here = new URL(url, document.baseURI);
         here.searchParams.set('envelope', 1);
         if (feed.cursor) here.searchParams.set('last_event_id', feed.cursor);
+        if (token) here.searchParams.set('token', token);
         return here;
     }
     function tell(id, handler, message) {
@@ -47,6 +50,7 @@ export function listen(url, handlers, options = {}) {
     function connect() {
         stop();
         set('connecting');
+        if (options.token && !token) return renew();
         if (!stream) return poll();
         failures = 0;
         source = new EventSource(address(), { withCredentials });
@@ -55,13 +59,25 @@ export function listen(url, handlers, options = {}) {
         }
         source.addEventListener('sidecast.open', ({ lastEventId: id }) => tell(id));
         source.addEventListener('sidecast.gap', ({ lastEventId: id, data }) => tell(id, options.gap, JSON.parse(data)));
-        source.onopen = () => { clearTimeout(timer); failures = 0; set('stream'); };
+        source.addEventListener('sidecast.expired', ({ lastEventId: id }) => { tell(id); if (token) forgetToken(); });
+        source.onopen = () => { clearTimeout(timer); failures = 0; tokenWorked = true; set('stream'); };
         source.onerror = () => { // it comes back by itself, unless it is closed or never gets as far as `open`
             if (source.readyState === EventSource.CLOSED || ++failures > 3) return poll();
             set('connecting');
             after(STUCK_MS, poll);
         };
         after(openWithin, poll);
+    }
+
+    function forgetToken() { token = null; connect(); }
+
+    async function renew() {
+        tokenWorked = false;
+        after(STUCK_MS, tryAgain);
+        const fresh = await Promise.resolve().then(options.token).catch(() => null);
+        if (feed.state !== 'connecting') return; // closed meanwhile
+        token = fresh;
+        token ? connect() : tryAgain();
     }
 
     async function poll() {
@@ -74,7 +90,9 @@ export function listen(url, handlers, options = {}) {
             const answer = await fetch(address(), init).catch(() => null);
             const body = await answer?.json().catch(() => null);
             if (signal.aborted) return;
+            if (answer?.status === 401 && tokenWorked && token) return forgetToken(); // it has expired
             if (!answer?.ok || !body) return tryAgain(answer, body);
+            tokenWorked = true;
             set('poll');
             if (body.gap) tell(null, options.gap, { after: feed.cursor, oldest: body.messages[0]?.id ?? null, channels: null });
             for (const message of body.messages) {
