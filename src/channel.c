@@ -179,7 +179,7 @@ static void catch_up_list(struct replica *replica, struct link_list *links, stru
 
 void channel_catch_up(struct replica *replica, struct channel *channel, struct event_id id)
 {
-    if (!event_id_less(channel->settled, id))
+    if (!channel_has_subscribers(channel) || !event_id_less(channel->settled, id))
         return;
     catch_up_list(replica, &channel->solo, id);
     catch_up_list(replica, &channel->shared, id);
