@@ -47,11 +47,13 @@ struct replica {
     struct event_id newest;           /* id of the last message applied */
     uint64_t number;                  /* messages applied: a message's place in the hub's sequence, the same in every replica */
     struct channel *channels;         /* by name */
+    struct channel *recent;           /* the one that was looked up last, or NULL: messages of one channel often come in a row */
     struct channel_queue dirty;       /* to be flushed at the end of the turn */
     struct subscriber_queue idle;
     struct subscriber_queue ready;
     struct subscriber_queue blocked;
     struct entry_queue order;         /* every entry, the oldest first */
+    struct entry *spare;              /* owned; of the last eviction, for the next message; or NULL */
     size_t bytes;                     /* of history, encodings included */
     struct timeouts timeouts;
     struct pins pins;

@@ -128,12 +128,14 @@ static void look_again(struct replica *replica, struct channel *channel, int64_t
 bool history_append_take(struct replica *replica, struct channel *channel, struct message *message)
 {
     struct history *history = &channel->history;
-    struct entry *entry = malloc(sizeof *entry); /* calloc would not take what was freed for the message before */
+    struct entry *entry;
 
-    if (!entry || !grow(history)) {
-        free(entry);
+    if (!replica->spare)
+        replica->spare = malloc(sizeof *entry);
+    entry = replica->spare;
+    if (!entry || !grow(history))
         return false;
-    }
+    replica->spare = NULL;
     *entry = (struct entry){.channel = channel, .message = message, .number = replica->number};
     history->ring[(history->head + history->count++) & (history->capacity - 1)] = entry;
     TAILQ_INSERT_TAIL(&replica->order, entry, order);
@@ -165,7 +167,8 @@ static void let_go(struct replica *replica, struct entry *entry)
     message_unref(entry->message);
     buffer_unref(entry->envelope);
     buffer_unref(entry->answer);
-    free(entry);
+    free(replica->spare);
+    replica->spare = entry;
 }
 
 static bool is_over(const struct replica *replica, const struct entry *entry)

@@ -35,6 +35,7 @@ void replica_finish(struct replica *replica)
         history_finish(replica, channel);
         channel_close_unused(replica, channel);
     }
+    free(replica->spare);
     replica_forget_shared(replica);
     pins_finish(&replica->pins);
     merge_finish(&replica->merge);
