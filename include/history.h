@@ -51,8 +51,8 @@ uint32_t history_after(const struct history *history, struct event_id id);
 /* The number of the first entry that a newcomer may be given. */
 uint64_t history_newcomer_floor(const struct replica *replica, const struct channel *channel);
 
-/* Adds the message, with a reference of its own. False: no memory; the message then counts as lost. */
-bool history_append(struct replica *replica, struct channel *channel, struct message *message)
+/* Adds the message and takes its reference over. False: no memory; then it does not, and the message counts as lost. */
+bool history_append_take(struct replica *replica, struct channel *channel, struct message *message)
     __attribute__((warn_unused_result));
 
 /* Evicts the oldest while policy no longer keeps them, and sees to it that somebody looks again in time. */

@@ -1,7 +1,7 @@
 /*
  * hub: takes publications in, gives them ids, encodes them once, and hands them to every worker. Knows no socket: ingest.h reads them.
  *
- *     ingest ─► wire_decode ─► key seen? ─► next id ─► sse_encode ─► message ─► batch ─► inbox of each worker
+ *     ingest ─► wire_decode ─► key seen? ─► next id ─► sse_encode_message ─► batch ─► inbox of each worker
  *
  * Messages go into the inboxes a batch at a time: one lock and one wake-up for all of them. Hub thread only, but for hub_published.
  */

@@ -1,16 +1,15 @@
-/* message: immutable, counted, encoded once. Shared by all workers; never changed after message_create. */
+/*
+ * message: immutable, counted, encoded once. Shared by all workers; never changed after message_create. It lies in front of its encoded bytes, in one
+ * allocation: the buffer's count is the message's, and whoever is in the middle of writing the bytes keeps the message too.
+ */
 #ifndef MESSAGE_H
 #define MESSAGE_H
 
+#include "buffer.h"
 #include "event_id.h"
 #include "span.h"
 
-#include <stdatomic.h>
-
-struct buffer;
-
 struct message {
-    atomic_uint references;
     bool store;             /* false: only for those connected when it came */
     unsigned char channel_size;
     unsigned char event_size;
@@ -18,7 +17,7 @@ struct message {
     struct event_id id;
     int64_t ingest_ms;      /* monotonic clock */
     int64_t expires_ms;     /* monotonic clock; INT64_MAX: never */
-    struct buffer *encoded; /* one reference: STDOUT records of request id 1 */
+    struct buffer *encoded; /* the bytes behind it: STDOUT records of request id 1 */
     char names[];           /* channel, event, except */
 };
 
@@ -29,8 +28,8 @@ struct message_names {
     struct span except;
 };
 
-/* Takes the reference to `encoded` over, also when it fails (NULL: no memory). One reference, the caller's. */
-struct message *message_create_take(struct event_id id, const struct message_names *names, struct buffer *encoded)
+/* With `encoded_size` unset bytes, for the caller to write. One reference, the caller's. NULL: no memory. */
+struct message *message_create(struct event_id id, const struct message_names *names, size_t encoded_size)
     __attribute__((warn_unused_result));
 
 /* Makes the creator's one reference `count` of them, before anybody else has it. */

@@ -2,9 +2,9 @@
  * replica: one worker's copy of the channels, their history and its subscribers. All replicas apply the same rules to the same sequence of messages.
  * Knows no descriptor and no clock: what it needs of both comes in through struct replica_io and `now_ms`.
  *
- *     hub ─► inbox ─► replica_apply ─► history_append ─► channel_notify ─┐
- *                                                                         │ end of turn, or of the pace interval
- *                            io->write ◄─ advance ◄─ channel_flush ◄──────┘
+ *     hub ─► inbox ─► replica_apply_take ─► history_append_take ─► channel_notify ─┐
+ *                                                                                   │ end of turn, or of the pace interval
+ *                                      io->write ◄─ advance ◄─ channel_flush ◄──────┘
  *
  * Worker thread only.
  */
@@ -47,11 +47,13 @@ struct replica {
     struct event_id newest;           /* id of the last message applied */
     uint64_t number;                  /* messages applied: a message's place in the hub's sequence, the same in every replica */
     struct channel *channels;         /* by name */
+    struct channel *recent;           /* the one that was looked up last, or NULL: messages of one channel often come in a row */
     struct channel_queue dirty;       /* to be flushed at the end of the turn */
     struct subscriber_queue idle;
     struct subscriber_queue ready;
     struct subscriber_queue blocked;
     struct entry_queue order;         /* every entry, the oldest first */
+    struct entry *spare;              /* owned; of the last eviction, for the next message; or NULL */
     size_t bytes;                     /* of history, encodings included */
     struct timeouts timeouts;
     struct pins pins;
@@ -67,8 +69,8 @@ void replica_init(struct replica *replica, const struct settings *settings, cons
 /* Every subscriber has left before. */
 void replica_finish(struct replica *replica);
 
-/* The next message of the sequence. Takes references of its own. */
-void replica_apply(struct replica *replica, struct message *message);
+/* The next message of the sequence. Takes its reference over. */
+void replica_apply_take(struct replica *replica, struct message *message);
 /* The end of a turn: advances whoever has news. True: some have more to come, so call again after looking at the sockets. */
 bool replica_flush(struct replica *replica);
 /* Does what is due at `now_ms`. */

@@ -9,13 +9,19 @@
 #include "span.h"
 
 struct buffer;
+struct message;
+struct message_names;
 struct text;
 
-/* Appends `id:`, `event:` (unless empty) and one `data:` line per line of `data` (split at LF, CR, CRLF), and the blank line. */
-void sse_append_event(struct text *text, struct event_id id, struct span event, struct span data);
+/* Appends `id:`, `event:` (the name, unless empty) and one `data:` line per line of `data` (split at LF, CR, CRLF), and the blank line. */
+void sse_append_event(struct text *text, struct event_id id, struct span name, struct span data);
 
 /* An encoded message: the event's text as records of request id 1. NULL when memory lacks. */
-struct buffer *sse_encode(struct event_id id, struct span event, struct span data) __attribute__((warn_unused_result));
+struct buffer *sse_encode(struct event_id id, struct span name, struct span data) __attribute__((warn_unused_result));
+
+/* The same as a message's, with one reference, the caller's. */
+struct message *sse_encode_message(struct event_id id, const struct message_names *names, struct span data)
+    __attribute__((warn_unused_result));
 
 /* Appends the data of an encoded message as EventSource would show it: its lines joined by LF. */
 void sse_append_data(struct text *text, const struct buffer *encoded);

@@ -1,14 +1,23 @@
 #include "buffer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct buffer *buffer_create(size_t size)
 {
-    struct buffer *buffer = malloc(sizeof *buffer + size);
+    return buffer_create_behind(0, size);
+}
 
-    if (!buffer)
+struct buffer *buffer_create_behind(size_t before, size_t size)
+{
+    char *memory = malloc(before + sizeof(struct buffer) + size);
+    struct buffer *buffer = (struct buffer *)(memory + before);
+
+    assert(before % _Alignof(struct buffer) == 0 && before <= UINT32_MAX);
+    if (!memory)
         return NULL;
     atomic_init(&buffer->references, 1);
+    buffer->before = (uint32_t)before;
     buffer->size = size;
     return buffer;
 }
@@ -21,6 +30,10 @@ struct buffer *buffer_ref(struct buffer *buffer)
 
 void buffer_unref(struct buffer *buffer)
 {
-    if (buffer && atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) == 1)
-        free(buffer);
+    if (!buffer)
+        return;
+    /* Whose is the only reference need not tell anybody that it goes; that spares most messages a locked instruction. */
+    if (atomic_load_explicit(&buffer->references, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) == 1)
+        free((char *)buffer - buffer->before);
 }

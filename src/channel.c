@@ -16,9 +16,12 @@ enum { CHANNEL_TIMEOUTS = 2 };
 
 struct channel *channel_find(struct replica *replica, struct span name)
 {
-    struct channel *channel;
+    struct channel *channel = replica->recent;
 
+    if (channel && span_equal(channel_name(channel), name))
+        return channel;
     HASH_FIND(hh, replica->channels, name.bytes, name.size, channel);
+    replica->recent = channel;
     return channel;
 }
 
@@ -73,6 +76,8 @@ void channel_close_unused(struct replica *replica, struct channel *channel)
     timeouts_clear(&replica->timeouts, &channel->trim);
     timeouts_release(&replica->timeouts, CHANNEL_TIMEOUTS);
     history_finish(replica, channel);
+    if (replica->recent == channel)
+        replica->recent = NULL;
     HASH_DEL(replica->channels, channel);
     replica->metrics->channels--;
     free(channel);
@@ -179,7 +184,7 @@ static void catch_up_list(struct replica *replica, struct link_list *links, stru
 
 void channel_catch_up(struct replica *replica, struct channel *channel, struct event_id id)
 {
-    if (!event_id_less(channel->settled, id))
+    if (!channel_has_subscribers(channel) || !event_id_less(channel->settled, id))
         return;
     catch_up_list(replica, &channel->solo, id);
     catch_up_list(replica, &channel->shared, id);

@@ -19,28 +19,33 @@ struct event_id event_id_before(struct event_id id)
     return id.ms > 0 ? (struct event_id){id.ms - 1, UINT64_MAX} : EVENT_ID_ZERO;
 }
 
-/* The digits of `number`; where they end. By hand, as printf costs more than all else that is done for a message. */
-static char *put_number(char *out, uint64_t number)
+/*
+ * The digits of `number`, in front of `end`; where they begin. By hand and two at a time: printf costs more than all else that is
+ * done for a message, and one at a time is a tenth of it.
+ */
+static char *put_number(char *end, uint64_t number)
 {
-    char digits[20]; /* of 64 bits */
-    size_t count = 0;
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051"
+                                "525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
-    do
-        digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (count > 0)
-        *out++ = digits[--count];
-    return out;
+    for (; number >= 100; number /= 100)
+        memcpy(end -= 2, pairs + number % 100 * 2, 2);
+    if (number >= 10)
+        return memcpy(end - 2, pairs + number * 2, 2);
+    *--end = (char)('0' + number);
+    return end;
 }
 
 size_t event_id_format(struct event_id id, char text[EVENT_ID_TEXT])
 {
-    char *end = put_number(text, id.ms);
+    char digits[EVENT_ID_TEXT], *end = digits + sizeof digits - 1, *start;
 
-    *end++ = '-';
-    end = put_number(end, id.seq);
     *end = '\0';
-    return (size_t)(end - text);
+    start = put_number(end, id.seq);
+    *--start = '-';
+    start = put_number(start, id.ms);
+    memcpy(text, start, (size_t)(end - start) + 1);
+    return (size_t)(end - start);
 }
 
 /* The whole of `text` as a decimal number: at least one digit, nothing else, at most 64 bits. */

@@ -15,15 +15,13 @@
 enum { TRANSIENT_MS = 1000 };
 /* Sweeps of one channel are at least this far apart. */
 enum { SWEEP_PAUSE_MS = 100 };
-/* An allocator's own cost for the pieces of one entry, roughly. */
-enum { ALLOCATION_BYTES = 48 };
+/* An allocator's own cost for an entry and its message, roughly. */
+enum { ALLOCATION_BYTES = 32 };
 
 static size_t entry_bytes(const struct entry *entry)
 {
-    const struct message *message = entry->message;
-    size_t bytes = sizeof *entry + sizeof entry + sizeof *message + sizeof(struct buffer) + ALLOCATION_BYTES;
+    size_t bytes = sizeof *entry + sizeof entry + buffer_memory(entry->message->encoded) + ALLOCATION_BYTES;
 
-    bytes += message->encoded->size + message->channel_size + message->event_size + message->except_size;
     if (entry->envelope)
         bytes += entry->envelope->size;
     if (entry->answer)
@@ -127,18 +125,18 @@ static void look_again(struct replica *replica, struct channel *channel, int64_t
         timeouts_set(&replica->timeouts, &channel->trim, due_ms);
 }
 
-bool history_append(struct replica *replica, struct channel *channel, struct message *message)
+bool history_append_take(struct replica *replica, struct channel *channel, struct message *message)
 {
     struct history *history = &channel->history;
-    struct entry *entry = calloc(1, sizeof *entry);
+    struct entry *entry;
 
-    if (!entry || !grow(history)) {
-        free(entry);
+    if (!replica->spare)
+        replica->spare = malloc(sizeof *entry);
+    entry = replica->spare;
+    if (!entry || !grow(history))
         return false;
-    }
-    entry->channel = channel;
-    entry->message = message_ref(message);
-    entry->number = replica->number;
+    replica->spare = NULL;
+    *entry = (struct entry){.channel = channel, .message = message, .number = replica->number};
     history->ring[(history->head + history->count++) & (history->capacity - 1)] = entry;
     TAILQ_INSERT_TAIL(&replica->order, entry, order);
     history->stored += message->store;
@@ -169,7 +167,8 @@ static void let_go(struct replica *replica, struct entry *entry)
     message_unref(entry->message);
     buffer_unref(entry->envelope);
     buffer_unref(entry->answer);
-    free(entry);
+    free(replica->spare);
+    replica->spare = entry;
 }
 
 static bool is_over(const struct replica *replica, const struct entry *entry)

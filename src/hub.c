@@ -43,8 +43,7 @@ static bool is_duplicate(struct hub *hub, const struct publication *publication,
 static struct message *make_message(struct hub *hub, const struct publication *publication, struct event_id id)
 {
     struct message_names names = {publication->channel, publication->event, publication->except};
-    struct buffer *encoded = sse_encode(id, publication->event, publication->data);
-    struct message *message = encoded ? message_create_take(id, &names, encoded) : NULL;
+    struct message *message = sse_encode_message(id, &names, publication->data);
 
     if (!message)
         return NULL;

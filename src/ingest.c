@@ -27,6 +27,23 @@ static const char MONITOR_ENDPOINT[] = "inproc://publishers";
 
 enum receive { RECEIVE_MESSAGE, RECEIVE_NONE };
 
+/* Of one turn: libzmq lets go of a frame when the next one is received into its place. The last place is for surplus ones. */
+struct frames {
+    zmq_msg_t items[FRAMES_MAX + 1];
+};
+
+static void frames_init(struct frames *frames)
+{
+    for (int i = 0; i <= FRAMES_MAX; i++)
+        zmq_msg_init(&frames->items[i]);
+}
+
+static void frames_finish(struct frames *frames)
+{
+    for (int i = 0; i <= FRAMES_MAX; i++)
+        zmq_msg_close(&frames->items[i]);
+}
+
 /* A signal interrupts also a call that does not wait; between two frames that must not pass for the end. */
 static bool receive_frame(void *socket, zmq_msg_t *frame)
 {
@@ -39,44 +56,33 @@ static bool receive_frame(void *socket, zmq_msg_t *frame)
 }
 
 /* One multipart message; of surplus frames only their number is kept. */
-static enum receive receive(struct ingest *ingest, zmq_msg_t frames[FRAMES_MAX + 1], size_t *count)
+static enum receive receive(struct ingest *ingest, struct frames *frames, size_t *count)
 {
     *count = 0;
     for (;;) {
-        size_t at = *count < FRAMES_MAX ? *count : FRAMES_MAX;
-        bool more;
+        zmq_msg_t *frame = &frames->items[*count < FRAMES_MAX ? *count : FRAMES_MAX];
 
-        zmq_msg_init(&frames[at]);
-        if (!receive_frame(ingest->socket, &frames[at])) {
-            zmq_msg_close(&frames[at]);
+        if (!receive_frame(ingest->socket, frame))
             return RECEIVE_NONE;
-        }
-        more = zmq_msg_more(&frames[at]);
-        if (at == FRAMES_MAX)
-            zmq_msg_close(&frames[at]);
         (*count)++;
-        if (!more)
+        if (!zmq_msg_more(frame))
             return RECEIVE_MESSAGE;
     }
 }
 
 /* The bytes of one message that was handed on; 0 when there is none. */
-static size_t take_message(struct ingest *ingest)
+static size_t take_message(struct ingest *ingest, struct frames *frames)
 {
-    zmq_msg_t frames[FRAMES_MAX + 1];
     struct span spans[FRAMES_MAX];
-    size_t count, kept, bytes = 1;
+    size_t count, bytes = 1;
 
     if (receive(ingest, frames, &count) == RECEIVE_NONE)
         return 0;
-    kept = count < FRAMES_MAX ? count : FRAMES_MAX;
-    for (size_t i = 0; i < kept; i++) {
-        spans[i] = (struct span){zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i])};
+    for (size_t i = 0; i < count && i < FRAMES_MAX; i++) {
+        spans[i] = (struct span){zmq_msg_data(&frames->items[i]), zmq_msg_size(&frames->items[i])};
         bytes += spans[i].size;
     }
     hub_take_frames(ingest->hub, spans, count);
-    for (size_t i = 0; i < kept; i++)
-        zmq_msg_close(&frames[i]);
     return bytes;
 }
 
@@ -110,7 +116,7 @@ static bool is_stuck(struct ingest *ingest)
 
 enum turn { TURN_EMPTY, TURN_MORE, TURN_STUCK };
 
-static enum turn take_messages(struct ingest *ingest)
+static enum turn take_messages(struct ingest *ingest, struct frames *frames)
 {
     size_t bytes = 0, taken;
 
@@ -119,7 +125,7 @@ static enum turn take_messages(struct ingest *ingest)
             ingest->hub->metrics.ingest_pauses++;
             return TURN_STUCK;
         }
-        taken = take_message(ingest);
+        taken = take_message(ingest, frames);
         if (taken == 0)
             return TURN_EMPTY;
         bytes += taken;
@@ -129,12 +135,15 @@ static enum turn take_messages(struct ingest *ingest)
 
 static enum turn take_turn(struct ingest *ingest)
 {
+    struct frames frames;
     enum turn turn;
 
     if (!has_messages(ingest))
         return TURN_EMPTY;
     set_time(ingest);
-    turn = take_messages(ingest);
+    frames_init(&frames);
+    turn = take_messages(ingest, &frames);
+    frames_finish(&frames);
     hub_flush(ingest->hub);
     return turn;
 }
@@ -335,10 +344,12 @@ bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct setti
 /* `end_ms`: not longer than that. */
 static void take_all(struct ingest *ingest, void (*take_inbox)(void *context), void *context, int64_t end_ms)
 {
+    struct frames frames;
     size_t bytes = 0, taken;
 
     set_time(ingest);
-    while (ingest->hub->now_ms < end_ms && (taken = take_message(ingest)) > 0) {
+    frames_init(&frames);
+    while (ingest->hub->now_ms < end_ms && (taken = take_message(ingest, &frames)) > 0) {
         bytes += taken;
         if (bytes < TURN_BYTES && hub_has_room(ingest->hub))
             continue;
@@ -347,6 +358,7 @@ static void take_all(struct ingest *ingest, void (*take_inbox)(void *context), v
         set_time(ingest);
         bytes = 0;
     }
+    frames_finish(&frames);
     hub_flush(ingest->hub);
 }
 

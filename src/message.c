@@ -1,20 +1,24 @@
 #include "message.h"
 
-#include "buffer.h"
-
 #include <assert.h>
-#include <stdlib.h>
 
-struct message *message_create_take(struct event_id id, const struct message_names *names, struct buffer *encoded)
+static size_t size_of(const struct message_names *names)
 {
-    size_t size = names->channel.size + names->event.size + names->except.size;
-    struct message *message = malloc(sizeof *message + size);
+    size_t size = sizeof(struct message) + names->channel.size + names->event.size + names->except.size;
+
+    return (size + _Alignof(struct buffer) - 1) / _Alignof(struct buffer) * _Alignof(struct buffer);
+}
+
+struct message *message_create(struct event_id id, const struct message_names *names, size_t encoded_size)
+{
+    struct buffer *encoded;
+    struct message *message;
 
     assert(names->channel.size <= 255 && names->event.size <= 255 && names->except.size <= 255);
-    if (!message) {
-        buffer_unref(encoded);
+    encoded = buffer_create_behind(size_of(names), encoded_size);
+    if (!encoded)
         return NULL;
-    }
+    message = (struct message *)((char *)encoded - encoded->before);
     *message = (struct message){
         .store = true,
         .channel_size = (unsigned char)names->channel.size,
@@ -24,7 +28,6 @@ struct message *message_create_take(struct event_id id, const struct message_nam
         .expires_ms = INT64_MAX,
         .encoded = encoded,
     };
-    atomic_init(&message->references, 1);
     char *end = mempcpy(message->names, names->channel.bytes, names->channel.size);
     if (names->event.size > 0)
         end = mempcpy(end, names->event.bytes, names->event.size);
@@ -36,19 +39,16 @@ struct message *message_create_take(struct event_id id, const struct message_nam
 void message_share(struct message *message, unsigned count)
 {
     assert(count > 0);
-    atomic_store_explicit(&message->references, count, memory_order_relaxed);
+    atomic_store_explicit(&message->encoded->references, count, memory_order_relaxed);
 }
 
 struct message *message_ref(struct message *message)
 {
-    atomic_fetch_add_explicit(&message->references, 1, memory_order_relaxed);
+    buffer_ref(message->encoded);
     return message;
 }
 
 void message_unref(struct message *message)
 {
-    if (!message || atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) != 1)
-        return;
-    buffer_unref(message->encoded);
-    free(message);
+    buffer_unref(message ? message->encoded : NULL);
 }

@@ -22,12 +22,18 @@ static struct pin *find(const struct pins *pins, const struct buffer *buffer)
     return pin;
 }
 
+/* A message that lies in front of it stays as long. */
+static size_t bytes_of(const struct buffer *buffer)
+{
+    return buffer->before + buffer->size;
+}
+
 static void count(struct pins *pins, struct pin *pin)
 {
     if (pin->is_counted)
         return;
     pin->is_counted = true;
-    pins->bytes += pin->buffer->size;
+    pins->bytes += bytes_of(pin->buffer);
     TAILQ_INSERT_TAIL(&pins->counted, pin, order);
 }
 
@@ -70,7 +76,7 @@ void pins_let_go(struct pins *pins, const struct buffer *buffer)
     if (!pin || --pin->holders > 0)
         return;
     if (pin->is_counted) {
-        pins->bytes -= buffer->size;
+        pins->bytes -= bytes_of(buffer);
         TAILQ_REMOVE(&pins->counted, pin, order);
     }
     HASH_DEL(pins->table, pin);

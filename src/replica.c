@@ -35,6 +35,7 @@ void replica_finish(struct replica *replica)
         history_finish(replica, channel);
         channel_close_unused(replica, channel);
     }
+    free(replica->spare);
     replica_forget_shared(replica);
     pins_finish(&replica->pins);
     merge_finish(&replica->merge);
@@ -64,32 +65,33 @@ void replica_forget_shared(struct replica *replica)
 }
 
 /* There is no memory to keep the message: whoever lacks it is told of a gap. */
-static void lose(struct replica *replica, struct channel *channel, const struct message *message)
+static void lose_take(struct replica *replica, struct channel *channel, struct message *message)
 {
     struct span name = message_channel(message);
 
     replica->metrics->dropped_no_memory++;
-    if (!message->store)
-        return;
-    if (channel)
+    if (message->store && channel)
         channel_lose(channel, message->id);
-    else
+    else if (message->store)
         replica->marks[table_hash(name.bytes, name.size) % REPLICA_MARKS] = message->id;
+    message_unref(message);
 }
 
-void replica_apply(struct replica *replica, struct message *message)
+void replica_apply_take(struct replica *replica, struct message *message)
 {
     struct channel *channel = channel_find(replica, message_channel(message));
 
     replica->newest = message->id;
     replica->number++;
     replica_forget_shared(replica);
-    if (!message->store && !(channel && channel_has_subscribers(channel)))
+    if (!message->store && !(channel && channel_has_subscribers(channel))) {
+        message_unref(message);
         return;
+    }
     if (!channel)
         channel = channel_open(replica, message_channel(message));
-    if (!channel || !history_append(replica, channel, message))
-        lose(replica, channel, message);
+    if (!channel || !history_append_take(replica, channel, message))
+        lose_take(replica, channel, message);
     if (!channel)
         return;
     channel_notify(replica, channel);

@@ -9,6 +9,7 @@
 
 #include "buffer.h"
 #include "fcgi.h"
+#include "message.h"
 #include "text.h"
 
 #include <assert.h>
@@ -47,83 +48,111 @@ static bool take_line(struct span *rest, struct span *line)
     return true;
 }
 
-/* A field is `name: value` and LF; without a value there is no space, which would only be bytes. */
-static size_t field_size(const char *name, struct span value)
-{
-    return strlen(name) + 1 + (value.size > 0 ? 1 + value.size : 0) + 1;
-}
-
-static char *put_field(char *out, const char *name, struct span value)
-{
-    size_t name_size = strlen(name);
-
-    memcpy(out, name, name_size);
-    out += name_size;
-    *out++ = ':';
-    if (value.size > 0) {
-        *out++ = ' ';
-        memcpy(out, value.bytes, value.size);
-        out += value.size;
-    }
-    *out++ = '\n';
-    return out;
-}
-
-static size_t event_size(struct span id, struct span event, struct span data)
-{
-    size_t size = field_size("id", id) + (event.size > 0 ? field_size("event", event) : 0);
-    struct span line;
-    bool more;
-
-    do {
-        more = take_line(&data, &line);
-        size += field_size("data", line);
-    } while (more);
-    return size + 1;
-}
-
-static char *put_event(char *out, struct span id, struct span event, struct span data)
-{
-    struct span line;
-    bool more;
-
-    out = put_field(out, "id", id);
-    if (event.size > 0)
-        out = put_field(out, "event", event);
-    do {
-        more = take_line(&data, &line);
-        out = put_field(out, "data", line);
-    } while (more);
-    *out++ = '\n';
-    return out;
-}
-
-void sse_append_event(struct text *text, struct event_id id, struct span event, struct span data)
-{
+/* An event about to be written. Data is searched for lines once: what is one line, as most data, is copied as a whole. */
+struct event {
     char digits[EVENT_ID_TEXT];
-    struct span id_text = {digits, event_id_format(id, digits)};
-    size_t size = event_size(id_text, event, data);
-    char *out = text_reserve(text, size);
+    struct span id, name, data;
+    bool is_one_line;
+    size_t size;
+};
 
+/* A field is `name: value` and LF; without a value there is no space, which would only be bytes. Inline, so that the name's length is a constant. */
+static inline size_t field_size(const char *name, struct span value)
+{
+    return strlen(name) - (value.size == 0) + value.size + 1;
+}
+
+static inline char *put_field(char *out, const char *name, struct span value)
+{
+    out = (char *)mempcpy(out, name, strlen(name)) - (value.size == 0);
+    if (value.size > 0)
+        out = mempcpy(out, value.bytes, value.size);
+    *out++ = '\n';
+    return out;
+}
+
+static void measure(struct event *event, struct event_id id, struct span name, struct span data)
+{
+    struct span line;
+    bool more;
+
+    event->id = (struct span){event->digits, event_id_format(id, event->digits)};
+    event->name = name;
+    event->data = data;
+    event->size = field_size("id: ", event->id) + (name.size > 0 ? field_size("event: ", name) : 0) + 1;
+    do {
+        more = take_line(&data, &line);
+        event->size += field_size("data: ", line);
+    } while (more);
+    event->is_one_line = line.size == event->data.size;
+}
+
+static char *put_lines(char *out, struct span data)
+{
+    struct span line;
+    bool more;
+
+    do {
+        more = take_line(&data, &line);
+        out = put_field(out, "data: ", line);
+    } while (more);
+    return out;
+}
+
+static char *put_event(char *out, const struct event *event)
+{
+    out = put_field(out, "id: ", event->id);
+    if (event->name.size > 0)
+        out = put_field(out, "event: ", event->name);
+    out = event->is_one_line ? put_field(out, "data: ", event->data) : put_lines(out, event->data);
+    *out++ = '\n';
+    return out;
+}
+
+void sse_append_event(struct text *text, struct event_id id, struct span name, struct span data)
+{
+    struct event event;
+    char *out;
+
+    measure(&event, id, name, data);
+    out = text_reserve(text, event.size);
     if (!out)
         return;
-    put_event(out, id_text, event, data);
-    text->size += size;
+    put_event(out, &event);
+    text->size += event.size;
 }
 
-struct buffer *sse_encode(struct event_id id, struct span event, struct span data)
+/* `encoded` has room for just the records. */
+static void put_records(struct buffer *encoded, const struct event *event)
 {
-    char digits[EVENT_ID_TEXT];
-    struct span id_text = {digits, event_id_format(id, digits)};
-    size_t size = event_size(id_text, event, data);
-    struct buffer *encoded = buffer_create(fcgi_stdout_size(size));
+    char *end = put_event(encoded->bytes + encoded->size - event->size, event);
 
-    if (!encoded)
-        return NULL;
-    char *end = put_event(encoded->bytes + encoded->size - size, id_text, event, data);
     assert(end == encoded->bytes + encoded->size);
-    fcgi_frame_in_place(encoded->bytes, NGINX_REQUEST_ID, size);
+    fcgi_frame_in_place(encoded->bytes, NGINX_REQUEST_ID, event->size);
+}
+
+struct buffer *sse_encode(struct event_id id, struct span name, struct span data)
+{
+    struct event event;
+    struct buffer *encoded;
+
+    measure(&event, id, name, data);
+    encoded = buffer_create(fcgi_stdout_size(event.size));
+    if (encoded)
+        put_records(encoded, &event);
     return encoded;
+}
+
+struct message *sse_encode_message(struct event_id id, const struct message_names *names, struct span data)
+{
+    struct event event;
+    struct message *message;
+
+    measure(&event, id, names->event, data);
+    message = message_create(id, names, fcgi_stdout_size(event.size));
+    if (message)
+        put_records(message->encoded, &event);
+    return message;
 }
 
 /* Turns the `data` fields of the event text at `bytes` into their values, joined by LF. Returns how many bytes these are. */

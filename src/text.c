@@ -100,14 +100,12 @@ void text_append_json(struct text *text, struct span bytes)
     text_append_string(text, "\"");
 }
 
-/* Bytes of the well-formed sequence at `p` (Unicode 15, table 3-7), 0 when there is none. */
+/* Bytes of the well-formed sequence at `p`, which is not ASCII (Unicode 15, table 3-7); 0 when there is none. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
     unsigned char low = 0x80, high = 0xbf;
     size_t size;
 
-    if (p[0] < 0x80)
-        return 1;
     if (p[0] < 0xc2 || p[0] > 0xf4)
         return 0;
     size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
@@ -129,17 +127,25 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return size;
 }
 
-/* Most text is ASCII: eight bytes at a time. */
+/* How many bytes at `p` are ASCII. Most text is: 32 bytes at a time, then eight. */
 static size_t ascii_prefix(const unsigned char *p, size_t size)
 {
+    const uint64_t high_bits = UINT64_C(0x8080808080808080);
+    uint64_t words[4];
     size_t i = 0;
-    uint64_t word;
 
-    for (; i + sizeof word <= size; i += sizeof word) {
-        memcpy(&word, p + i, sizeof word);
-        if (word & UINT64_C(0x8080808080808080))
+    for (; i + sizeof words <= size; i += sizeof words) {
+        memcpy(words, p + i, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3]) & high_bits)
             break;
     }
+    for (; i + sizeof words[0] <= size; i += sizeof words[0]) {
+        memcpy(words, p + i, sizeof words[0]);
+        if (words[0] & high_bits)
+            break;
+    }
+    while (i < size && p[i] < 0x80)
+        i++;
     return i;
 }
 
@@ -149,10 +155,8 @@ bool text_is_utf8(struct span bytes)
     size_t left = bytes.size;
 
     while (left > 0) {
-        size_t size = ascii_prefix(p, left);
+        size_t size = p[0] < 0x80 ? ascii_prefix(p, left) : utf8_sequence(p, left);
 
-        if (size == 0)
-            size = utf8_sequence(p, left);
         if (size == 0)
             return false;
         p += size;
@@ -161,26 +165,43 @@ bool text_is_utf8(struct span bytes)
     return true;
 }
 
+enum { BYTE_CONTROL = 1, BYTE_SEPARATOR = 2, BYTE_WIDE = 4 };
+
+/* What names are checked for, by their bytes. */
+static const unsigned char kinds[256] = {
+    [0x00 ... 0x1f] = BYTE_CONTROL, [0x7f] = BYTE_CONTROL, [' '] = BYTE_SEPARATOR, ['*'] = BYTE_SEPARATOR, [','] = BYTE_SEPARATOR,
+    [0x80 ... 0xff] = BYTE_WIDE,
+};
+
+/* U+0080 to U+009F: 0xc2 and one more byte. */
+static bool has_c1(struct span utf8)
+{
+    for (size_t i = 0; i < utf8.size; i++)
+        if ((unsigned char)utf8.bytes[i] == 0xc2 && (unsigned char)utf8.bytes[i + 1] < 0xa0)
+            return true;
+    return false;
+}
+
+/* At most NAME_MAX_BYTES of UTF-8 without control characters and without bytes of the kind `refused`. */
+static bool is_name(struct span name, unsigned refused)
+{
+    unsigned found = 0;
+
+    if (name.size > NAME_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < name.size; i++)
+        found |= kinds[(unsigned char)name.bytes[i]];
+    if (found & (BYTE_CONTROL | refused))
+        return false;
+    return !(found & BYTE_WIDE) || (text_is_utf8(name) && !has_c1(name));
+}
+
 bool text_is_label(struct span label)
 {
-    if (label.size > NAME_MAX_BYTES || !text_is_utf8(label))
-        return false;
-    for (size_t i = 0; i < label.size; i++) {
-        unsigned char byte = (unsigned char)label.bytes[i];
-
-        /* C0, DEL, and C1 (U+0080 to U+009F: 0xc2 and one more) */
-        if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && (unsigned char)label.bytes[i + 1] < 0xa0))
-            return false;
-    }
-    return true;
+    return is_name(label, 0);
 }
 
 bool text_is_channel(struct span name)
 {
-    if (name.size == 0 || !text_is_label(name))
-        return false;
-    for (size_t i = 0; i < name.size; i++)
-        if (name.bytes[i] == ' ' || name.bytes[i] == ',' || name.bytes[i] == '*')
-            return false;
-    return true;
+    return name.size > 0 && is_name(name, BYTE_SEPARATOR);
 }

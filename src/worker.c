@@ -50,8 +50,7 @@ bool worker_take_place(struct worker *worker)
 static void take_item(struct worker *worker, const struct inbox_item *item)
 {
     if (item->message) {
-        replica_apply(&worker->replica, item->message);
-        message_unref(item->message);
+        replica_apply_take(&worker->replica, item->message);
     } else if (!connection_open_take(worker, item->descriptor)) {
         worker->metrics.connections_refused++;
         worker->owner.closed_one(worker->owner.context);

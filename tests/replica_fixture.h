@@ -197,20 +197,16 @@ static inline struct event_id publish_with(struct fixture *fixture, struct publi
 {
     struct message_names names = {span_of(wanted.channel), span_of(wanted.event), span_of(wanted.except)};
     uint64_t wall_ms = FIXTURE_START.ms + (uint64_t)(fixture->replica.now_ms - FIXTURE_START_MS);
-    struct buffer *encoded;
     struct message *message;
 
     fixture->last = event_id_next(fixture->last, wall_ms);
-    encoded = sse_encode(fixture->last, names.event, wanted.data);
-    assert_non_null(encoded);
-    message = message_create_take(fixture->last, &names, encoded);
+    message = sse_encode_message(fixture->last, &names, wanted.data);
     assert_non_null(message);
     message->store = !wanted.transient;
     message->ingest_ms = fixture->replica.now_ms;
     if (wanted.ttl_ms > 0)
         message->expires_ms = fixture->replica.now_ms + wanted.ttl_ms;
-    replica_apply(&fixture->replica, message);
-    message_unref(message);
+    replica_apply_take(&fixture->replica, message);
     return fixture->last;
 }
 

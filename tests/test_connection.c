@@ -162,7 +162,7 @@ static void a_request_waits_for_what_was_published_before_it_and_does_not_spin(v
     struct peer peer = connect_peer(fixture);
     struct message_names names = {.channel = span_of("news")};
     struct event_id id = {clock_wall_ms() + 1, 0};
-    struct message *message = message_create_take(id, &names, sse_encode(id, (struct span){0}, span_of("late")));
+    struct message *message = sse_encode_message(id, &names, span_of("late"));
 
     message->ingest_ms = clock_monotonic_ms();
     atomic_fetch_add(&fixture->hub.published, 1);

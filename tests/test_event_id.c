@@ -1,6 +1,7 @@
 #include "event_id.h"
 #include "guard.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,6 +85,19 @@ static void the_text_form_is_two_decimal_numbers(void **state)
         assert_string_equal(text, rows[i].text);
         guard_free(text, EVENT_ID_TEXT);
     }
+}
+
+static void numbers_of_every_length_are_written_whole(void **state)
+{
+    char text[EVENT_ID_TEXT], wanted[EVENT_ID_TEXT];
+
+    (void)state;
+    for (uint64_t power = 1; power <= MAX / 10; power *= 10)
+        for (uint64_t number = power - 1; number <= power + 1; number++) {
+            snprintf(wanted, sizeof wanted, "%" PRIu64 "-%" PRIu64, number, 11 * number);
+            assert_int_equal(event_id_format((struct event_id){number, 11 * number}, text), strlen(wanted));
+            assert_string_equal(text, wanted);
+        }
 }
 
 /* Parses a copy that ends at a page without access. */
@@ -170,6 +184,7 @@ int main(void)
         cmocka_unit_test(the_next_id_rises_whatever_the_clock_does),
         cmocka_unit_test(the_id_before_is_the_largest_one_below),
         cmocka_unit_test(the_text_form_is_two_decimal_numbers),
+        cmocka_unit_test(numbers_of_every_length_are_written_whole),
         cmocka_unit_test(full_ids_and_times_are_read),
         cmocka_unit_test(anything_else_is_bad_and_leaves_the_id_alone),
         cmocka_unit_test(every_formatted_id_reads_back),

@@ -46,8 +46,7 @@ static int finish(void **state)
 
 static struct message *message_of(uint64_t ms)
 {
-    struct message *message = message_create_take((struct event_id){ms, 0}, &(struct message_names){.channel = span_of("c")},
-                                                  buffer_create(1));
+    struct message *message = message_create((struct event_id){ms, 0}, &(struct message_names){.channel = span_of("c")}, 1);
 
     assert_non_null(message);
     return message;
@@ -180,7 +179,7 @@ static void finishing_lets_go_of_messages_and_closes_connections(void **state)
     put(&inbox, (struct inbox_item){.message = message_ref(message)});
     put(&inbox, (struct inbox_item){.descriptor = descriptor});
     inbox_finish(&inbox);
-    assert_int_equal(atomic_load(&message->references), 1);
+    assert_int_equal(atomic_load(&message->encoded->references), 1);
     assert_int_equal(fcntl(descriptor, F_GETFD), -1);
     assert_int_equal(errno, EBADF);
     message_unref(message);

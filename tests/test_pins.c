@@ -84,6 +84,18 @@ static void what_nobody_holds_does_not_matter(void **state)
     pins_let_go(&pins, second);
 }
 
+static void a_message_in_front_of_its_bytes_is_counted_with_them(void **state)
+{
+    struct buffer *buffer = buffer_create_behind(64, 100);
+
+    (void)state;
+    assert_true(pins_hold(&pins, buffer, false));
+    assert_int_equal(pins.bytes, 164);
+    pins_let_go(&pins, buffer);
+    assert_int_equal(pins.bytes, 0);
+    buffer_unref(buffer);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -92,6 +104,7 @@ int main(void)
         T(a_buffer_counts_once_until_its_last_holder_lets_go),
         T(the_oldest_is_the_one_counted_for_the_longest_time_not_held),
         T(what_nobody_holds_does_not_matter),
+        T(a_message_in_front_of_its_bytes_is_counted_with_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

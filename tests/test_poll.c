@@ -21,7 +21,7 @@ static const struct event_id ID = {1763899200123, 7};
 static struct message *make(const char *channel, const char *event, const char *data)
 {
     struct message_names names = {span_of(channel), span_of(event), span_of("")};
-    struct message *message = message_create_take(ID, &names, sse_encode(ID, names.event, span_of(data)));
+    struct message *message = sse_encode_message(ID, &names, span_of(data));
 
     assert_non_null(message);
     return message;

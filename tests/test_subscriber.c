@@ -244,7 +244,6 @@ static long deliver_with_failure(long n)
         {.channels = "a", .cursor = CURSOR_ID, .poll = true},
         {.channels = "a"},
     };
-    struct buffer *encoded;
     struct message *message;
     long left;
 
@@ -259,15 +258,13 @@ static long deliver_with_failure(long n)
     }
     /* Made before: that it could not be made is the hub's affair. */
     fixture.last = event_id_next(fixture.last, 0);
-    encoded = sse_encode(fixture.last, span_of(""), span_of("one"));
-    message = message_create_take(fixture.last, &(struct message_names){.channel = span_of("a")}, encoded);
+    message = sse_encode_message(fixture.last, &(struct message_names){.channel = span_of("a")}, span_of("one"));
     message->ingest_ms = fixture.replica.now_ms;
     allocations_left = n;
-    replica_apply(&fixture.replica, message);
+    replica_apply_take(&fixture.replica, message);
     turn(&fixture);
     left = allocations_left;
     allocations_left = -1;
-    message_unref(message);
     client_takes(&fixture, &clients[5], SIZE_MAX);
     turn(&fixture);
     for (int i = 0; i < 6; i++) {
@@ -309,7 +306,6 @@ static void delivery_without_memory_is_told_or_ends_the_client_whichever_allocat
 static void loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go(void **state)
 {
     struct client client;
-    struct buffer *encoded;
     struct message *message;
     struct event_id cursor;
 
@@ -319,13 +315,11 @@ static void loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go(void
     publish(&fixture, "a", "one");
     cursor = publish(&fixture, "a", "two");
     fixture.last = event_id_next(fixture.last, 0);
-    encoded = sse_encode(fixture.last, span_of(""), span_of("lost"));
-    message = message_create_take(fixture.last, &(struct message_names){.channel = span_of("a")}, encoded);
+    message = sse_encode_message(fixture.last, &(struct message_names){.channel = span_of("a")}, span_of("lost"));
     message->ingest_ms = fixture.replica.now_ms;
     allocations_left = 0;
-    replica_apply(&fixture.replica, message);
+    replica_apply_take(&fixture.replica, message);
     assert_true(allocations_left < 0);
-    message_unref(message);
     publish(&fixture, "a", "three"); /* evicts `one` */
     turn(&fixture);
     client_init(&client);

@@ -204,7 +204,7 @@ static void utf8_is_checked_as_a_naive_reader_does(void **state)
 static void a_bad_byte_is_found_at_any_place(void **state)
 {
     (void)state;
-    for (size_t size = 1; size <= 40; size++)
+    for (size_t size = 1; size <= 80; size++)
         for (size_t at = 0; at < size; at++) {
             char *bytes = guard_alloc(size);
 
@@ -245,6 +245,11 @@ static void labels_and_channels_are_what_the_contract_says(void **state)
         {{"\xff", 1}, false, false},
         {{"a\xc3", 2}, false, false},
         {{"\xed\xa0\x80", 3}, false, false},
+        {{"a\xc2\x80", 3}, false, false},
+        {{"\xc2\x9f b", 4}, false, false},
+        {{"a\xc2\xa0", 3}, true, true},
+        {{"\xd0\x80", 2}, true, true},
+        {{"\xc2\xa0 b", 4}, true, false},
     };
     char name[256];
 
