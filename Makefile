@@ -22,8 +22,8 @@ FUZZ_SECONDS ?= 20
 CFLAGS ?= -O2 -g
 VERSION := 0.1.0
 
-LIBRARIES := libzmq jansson inih libsodium
-LIBS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null || echo -lzmq -ljansson -linih -lsodium) -lev -lfcgi
+LIBRARIES := libzmq jansson inih libsodium cjose
+LIBS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null || echo -lzmq -ljansson -linih -lsodium -lcjose -lcrypto) -lev -lfcgi
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -fno-common $(if $(CI),-Werror)
 BASE := -std=gnu11 $(WARNINGS) -iquote include -D_GNU_SOURCE -DSIDECAST_VERSION='"$(VERSION)"' -pthread \
         $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
