@@ -65,6 +65,7 @@ build/check/sidecast.a: $(MODULES:%=build/check/%.o)
 	$(AR) rcs $@ $^
 
 # What a test replaces to count it or to let it fail.
+TEST_LDFLAGS_access := -Wl,--wrap=malloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 TEST_LDFLAGS_channel := -Wl,--wrap=history_after
 TEST_LDFLAGS_crew := -Wl,--wrap=bell_init,--wrap=pthread_create
 TEST_LDFLAGS_ingest := -Wl,--wrap=zmq_msg_recv

@@ -161,6 +161,17 @@ bool text_is_utf8(struct span bytes)
     return true;
 }
 
+bool text_is_base64url(struct span text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.bytes[i];
+
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    return text.size > 0 && text.size % 4 != 1;
+}
+
 bool text_is_label(struct span label)
 {
     if (label.size > NAME_MAX_BYTES || !text_is_utf8(label))
