@@ -211,6 +211,28 @@ static void what_is_no_signed_jwt_is_refused(void **state)
     free(good);
 }
 
+/* A zero before each half is the same number in another length. */
+static void a_signature_has_one_length(void **state)
+{
+    char *token = sign_raw("{\"alg\":\"ES256\"}", "{" EXP "}", KEY("ES256", EC_PRIVATE, "")), *longer, *encoded;
+    uint8_t *signature, padded[66] = {0};
+    size_t size;
+
+    (void)state;
+    assert_true(verify(token));
+    assert_true(cjose_base64url_decode(strrchr(token, '.') + 1, 86, &signature, &size, NULL));
+    assert_int_equal(size, 64);
+    memcpy(padded + 1, signature, 32);
+    memcpy(padded + 34, signature + 32, 32);
+    assert_true(cjose_base64url_encode(padded, sizeof padded, &encoded, &size, NULL));
+    assert_true(asprintf(&longer, "%.*s.%s", (int)(strrchr(token, '.') - token), token, encoded) > 0);
+    assert_false(verify(longer));
+    free(token);
+    free(longer);
+    free(encoded);
+    free(signature);
+}
+
 static void a_token_has_at_most_8_kib(void **state)
 {
     char text[9000], *token;
@@ -408,6 +430,7 @@ int main(void)
         TEST(a_key_of_another_algorithm_is_never_tried),
         TEST(bad_headers_are_refused),
         TEST(what_is_no_signed_jwt_is_refused),
+        TEST(a_signature_has_one_length),
         TEST(a_token_has_at_most_8_kib),
         TEST(keys_with_an_id_are_tried_for_tokens_with_that_id_alone),
         TEST(bad_claims_are_refused),
