@@ -51,7 +51,7 @@ void access_finish(struct identity *identity);
 /*
  * Decides what of the identity's channels the request gets, and makes `channels`, `patterns`, `client` and `expires_ms` of the request final;
  * call it once. With channel= each must be covered: a name is in the names or matches a pattern, a pattern is covered by one
- * (pattern_covers); else 403 not_allowed. Without a grant also what access.public covers may be had. Without channel= all of the
+ * (pattern_covers); else 403 not_allowed. Without a grant also names that access.public matches may be had, but never a pattern by it. Without channel= all of the
  * identity's is taken over (400 too_many_channels, too_many_patterns); if it has nothing: 403 not_allowed with a grant, else 400
  * no_channel. A grant of nothing is 403 in any case.
  */

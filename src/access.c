@@ -230,17 +230,16 @@ static bool list_covers(const struct string_list *patterns, struct span asked)
     return false;
 }
 
-static bool may_listen(const struct identity *identity, const char *asked, const struct settings *settings)
+/* `public`: what everybody may have of them, or NULL. */
+static bool may_listen_to_all(const struct identity *identity, const struct string_list *asked, const struct string_list *public)
 {
-    return names_have(&identity->channels, asked) || list_covers(&identity->patterns, span_of(asked)) ||
-           (!identity->has_grant && list_covers(&settings->access_public, span_of(asked)));
-}
+    for (size_t i = 0; i < asked->count; i++) {
+        struct span item = span_of(asked->items[i]);
 
-static bool may_listen_to_all(const struct identity *identity, const struct string_list *asked, const struct settings *settings)
-{
-    for (size_t i = 0; i < asked->count; i++)
-        if (!may_listen(identity, asked->items[i], settings))
+        if (!names_have(&identity->channels, asked->items[i]) && !list_covers(&identity->patterns, item) &&
+            !(public && list_covers(public, item)))
             return false;
+    }
     return true;
 }
 
@@ -249,7 +248,10 @@ static bool choose(struct request *request, struct identity *identity, const str
     bool has_nothing = identity->channels.count + identity->patterns.count == 0;
 
     if (request->channels.count + request->patterns.count > 0) {
-        if (may_listen_to_all(identity, &request->channels, settings) && may_listen_to_all(identity, &request->patterns, settings))
+        /* A public channel may be one that only who was told its name can find: it is had by its name alone. */
+        const struct string_list *public = identity->has_grant ? NULL : &settings->access_public;
+
+        if (may_listen_to_all(identity, &request->channels, public) && may_listen_to_all(identity, &request->patterns, NULL))
             return true;
     } else if (!has_nothing) {
         move_list(&request->channels, &identity->channels);

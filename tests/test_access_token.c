@@ -10,7 +10,8 @@ static void a_token_gives_its_channels_and_what_is_public(void **state)
     } rows[] = {
         {NULL, "a", "o/*", 0, NULL},
         {"QUERY_STRING=channel=o/7&channel=public/1&channel=a", "o/7,public/1,a", "", 0, NULL},
-        {"QUERY_STRING=channel=o/7*&channel=deep/**", "", "o/7*,deep/**", 0, NULL},
+        {"QUERY_STRING=channel=o/7*&channel=deep/1/2", "deep/1/2", "o/7*", 0, NULL},
+        {"QUERY_STRING=channel=deep/*", NULL, NULL, 403, "not_allowed"},
         {"QUERY_STRING=channel=b", NULL, NULL, 403, "not_allowed"},
         {"QUERY_STRING=channel=a*", NULL, NULL, 403, "not_allowed"},
         {"QUERY_STRING=channel=o/**", NULL, NULL, 403, "not_allowed"},
