@@ -13,11 +13,6 @@
 #include <stdlib.h>
 #include <strings.h>
 
-static bool no_memory(struct problem *problem)
-{
-    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
-}
-
 /* --- what nginx says --- */
 
 /* The items of a list with commas, which may be empty. Those with a `*` go to `patterns`; NULL: they are refused. */
@@ -31,7 +26,7 @@ static bool read_list(struct string_list *names, struct string_list *patterns, c
         if (item.size > 0 && !request_add_channel(names, patterns, item, source, problem))
             return false;
     }
-    return names_drop_repeats(names) || no_memory(problem);
+    return names_drop_repeats(names) || problem_no_memory(problem);
 }
 
 static bool read_grant(struct identity *identity, char *const *params, struct problem *problem)
@@ -41,7 +36,7 @@ static bool read_grant(struct identity *identity, char *const *params, struct pr
     identity->has_grant = channels || patterns;
     return read_list(&identity->channels, NULL, channels, "SIDECAST_CHANNELS", problem) &&
            read_list(&identity->channels, &identity->patterns, patterns, "SIDECAST_PATTERNS", problem) &&
-           (names_drop_repeats(&identity->patterns) || no_memory(problem));
+           (names_drop_repeats(&identity->patterns) || problem_no_memory(problem));
 }
 
 static bool read_publish(struct identity *identity, char *const *params, struct problem *problem)
@@ -59,7 +54,7 @@ static bool read_client(struct identity *identity, const char *client, struct pr
     if (!text_is_label(span_of(client)))
         return problem_set(problem, 400, "bad_query", "SIDECAST_CLIENT takes at most 255 bytes of UTF-8 without control characters.");
     identity->client = strdup(client);
-    return identity->client || no_memory(problem);
+    return identity->client || problem_no_memory(problem);
 }
 
 /* Beyond this it is as good as never: the year 9999. */

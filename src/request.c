@@ -41,18 +41,13 @@ const char *request_filled_param(char *const *params, const char *name)
     return value && *value ? value : NULL;
 }
 
-static bool no_memory(struct problem *problem)
-{
-    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
-}
-
 bool request_add_channel(struct string_list *names, struct string_list *patterns, struct span item, const char *source,
                          struct problem *problem)
 {
     if (text_is_channel(item))
-        return names_add(names, item) || no_memory(problem);
+        return names_add(names, item) || problem_no_memory(problem);
     if (patterns && pattern_is_valid(item))
-        return names_add(patterns, item) || no_memory(problem);
+        return names_add(patterns, item) || problem_no_memory(problem);
     if (!patterns && item.size > 0 && memchr(item.bytes, '*', item.size))
         return problem_set(problem, 400, "bad_channel", "%s takes channels by their full names, not patterns with *.", source);
     return problem_set(problem, 400, "bad_channel", "%s takes %s of 1 to 255 bytes of UTF-8 without control characters, spaces%s.",
@@ -104,7 +99,7 @@ static bool read_client(struct reading *reading, struct span value)
     if (value.size == 0)
         return true;
     request->client = strndup(value.bytes, value.size);
-    return request->client || no_memory(reading->problem);
+    return request->client || problem_no_memory(reading->problem);
 }
 
 static bool transport_named(struct span value, enum request_transport *transport)
@@ -208,7 +203,7 @@ static bool read_query(struct reading *reading, const char *query)
             return false;
     }
     if (!names_drop_repeats(&reading->request->channels) || !names_drop_repeats(&reading->request->patterns))
-        return no_memory(reading->problem);
+        return problem_no_memory(reading->problem);
     return request_check_counts(reading->request, reading->settings, reading->problem);
 }
 

@@ -25,11 +25,6 @@ static bool invalid(struct problem *problem, const char *message)
     return problem_set(problem, 401, "token_invalid", "%s", message);
 }
 
-static bool no_memory(struct problem *problem)
-{
-    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
-}
-
 /* --- the three parts --- */
 
 struct parts {
@@ -217,9 +212,9 @@ static bool read_names(struct reading *reading, json_t *json, const char *name, 
             return problem_set(reading->problem, 401, "token_invalid",
                                "The token's %s claim must be an array of channel names and patterns.", name);
         if (!names_add(memchr(text.bytes, '*', text.size) ? patterns : names, text))
-            return no_memory(reading->problem);
+            return problem_no_memory(reading->problem);
     }
-    return (names_drop_repeats(names) && names_drop_repeats(patterns)) || no_memory(reading->problem);
+    return (names_drop_repeats(names) && names_drop_repeats(patterns)) || problem_no_memory(reading->problem);
 }
 
 static bool read_subject(struct reading *reading, json_t *json)
@@ -234,7 +229,7 @@ static bool read_subject(struct reading *reading, json_t *json)
     if (text.size == 0)
         return true;
     reading->claims->client = strndup(text.bytes, text.size);
-    return reading->claims->client || no_memory(reading->problem);
+    return reading->claims->client || problem_no_memory(reading->problem);
 }
 
 static bool read_claims(struct reading *reading, json_t *json)
