@@ -22,8 +22,8 @@ FUZZ_SECONDS ?= 20
 CFLAGS ?= -O2 -g
 VERSION := 0.1.0
 
-LIBRARIES := libzmq jansson inih libsodium
-LIBS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null || echo -lzmq -ljansson -linih -lsodium) -lev -lfcgi
+LIBRARIES := libzmq jansson inih libsodium cjose
+LIBS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null || echo -lzmq -ljansson -linih -lsodium -lcjose -lcrypto) -lev -lfcgi
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -fno-common $(if $(CI),-Werror)
 BASE := -std=gnu11 $(WARNINGS) -iquote include -D_GNU_SOURCE -DSIDECAST_VERSION='"$(VERSION)"' -pthread \
         $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
@@ -65,6 +65,7 @@ build/check/sidecast.a: $(MODULES:%=build/check/%.o)
 	$(AR) rcs $@ $^
 
 # What a test replaces to count it or to let it fail.
+TEST_LDFLAGS_access := -Wl,--wrap=malloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 TEST_LDFLAGS_channel := -Wl,--wrap=history_after
 TEST_LDFLAGS_crew := -Wl,--wrap=bell_init,--wrap=pthread_create
 TEST_LDFLAGS_ingest := -Wl,--wrap=zmq_msg_recv
@@ -103,7 +104,7 @@ compose-check:
 # --- threads, under ThreadSanitizer ---
 
 # Tests of what threads share; the end-to-end tests run with this daemon besides.
-TSAN_TESTS := test_bell test_inbox test_hub test_crew
+TSAN_TESTS := test_bell test_inbox test_hub test_crew test_token_threads
 
 build/tsan/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -12,7 +12,7 @@ RUN make
 FROM debian:bookworm-slim
 # All containers meet in /run/sidecast, a volume that takes its owner and mode from here: the same in each image.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libev4 libfcgi0ldbl libinih1 libjansson4 libsodium23 libzmq5 \
+    && apt-get install -y --no-install-recommends libcjose0 libev4 libfcgi0ldbl libinih1 libjansson4 libsodium23 libzmq5 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 1900 sidecast \
     && useradd --uid 1901 --gid sidecast --no-create-home --shell /usr/sbin/nologin sidecast \

@@ -46,6 +46,9 @@ void crew_stop(struct crew *crew);
 /* Closes all connections. After crew_stop. */
 void crew_finish(struct crew *crew);
 
+/* The keys that all workers check tokens with; borrowed, and changed within a pause only. While no thread runs. */
+void crew_set_keyring(struct crew *crew, const struct keyring *keyring);
+
 /* Gives an order to each worker. */
 void crew_order(struct crew *crew, enum worker_order order);
 /* Returns when each inbox has room. */

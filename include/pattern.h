@@ -17,4 +17,11 @@ bool pattern_is_valid(struct span pattern);
  */
 bool pattern_matches(struct span pattern, struct span name);
 
+/*
+ * Whether the valid pattern `grant` matches every name that `asked`, a valid pattern or a channel name, matches. Never true when
+ * it does not. Exact when `asked` has no `**`; with it `grant` has to cover it sign by sign, so what it covers only as a whole is
+ * refused: `**` + `/` + `*` by `*` + `/` + `**`. Time as above.
+ */
+bool pattern_covers(struct span grant, struct span asked);
+
 #endif

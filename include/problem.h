@@ -12,4 +12,7 @@ struct problem {
 _Bool problem_set(struct problem *problem, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* 500 no_memory; always false. */
+_Bool problem_no_memory(struct problem *problem);
+
 #endif

@@ -21,4 +21,10 @@ bool query_next_pair(const char **rest, struct span *key, struct span *value);
 /* Decodes `raw` (`%41` and `+`) into `text`; the result lies in `text`. Its size is above NAME_MAX_BYTES when it was cut. */
 struct span query_decode(struct span raw, struct query_text *text);
 
+/* The same into `bytes`, until `capacity` is reached; returns the size. */
+size_t query_decode_into(struct span raw, char *bytes, size_t capacity, bool *broken);
+
+/* Without blanks and tabs around it. */
+struct span query_trim(struct span text);
+
 #endif

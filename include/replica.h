@@ -43,6 +43,7 @@ struct replica {
     const struct replica_io *io;
     struct metrics *metrics;
     int64_t now_ms;                   /* monotonic; set by the worker before each use */
+    uint64_t wall_ms;                 /* the same moment since 1970; set before a subscriber with a permission that ends joins */
     uint64_t random;                  /* state of the jitter */
     struct event_id newest;           /* id of the last message applied */
     uint64_t number;                  /* messages applied: a message's place in the hub's sequence, the same in every replica */

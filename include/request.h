@@ -31,11 +31,9 @@ struct request {
     struct event_id cursor;       /* of CURSOR_ID and CURSOR_TIME */
     uint32_t last;                /* of CURSOR_LAST, at least 1; larger numbers count as 4294967295 */
     bool envelope;
-    bool has_grant;               /* SIDECAST_CHANNELS is there, perhaps empty */
-    struct string_list channels;  /* asked for with channel=, each once, in the order of the query */
+    struct string_list channels;  /* asked for with channel=, each once, in the order of the query; final after access_authorize */
     struct string_list patterns;  /* asked for with channel= and a `*`, each once: also channels that are yet to come */
-    struct string_list grant;     /* SIDECAST_CHANNELS, split at commas, each once */
-    uint64_t expires_ms;          /* since 1970: the permission ends then; 0: never */
+    uint64_t expires_ms;          /* since 1970: the permission ends then; 0: never. From access_authorize on */
     char *client;                 /* what `except` compares with; NULL when none */
 };
 
@@ -47,10 +45,9 @@ struct request {
  *  - cursor: HTTP_LAST_EVENT_ID (not empty), else in the query, not empty, the first of this list that is there: last_event_id,
  *    lastEventId, lastEventID, Last-Event-ID, cursor. It wins over last=N (last=0 and not a number: 400). `0` is CURSOR_ZERO.
  *    One that is not a cursor, in its percent-encoding or otherwise, is CURSOR_BAD.
- *  - 405 method_not_allowed; 400 bad_channel (not a channel name, or a `*`), too_many_channels, bad_query (broken
+ *  - 405 method_not_allowed; 400 bad_channel (neither a channel name nor a pattern), too_many_channels, too_many_patterns, bad_query (broken
  *    percent-encoding, not UTF-8, bad client=, last=, transport=, envelope=), 404 unknown_endpoint. Unknown query parameters are
  *    passed over, their values unread. Of a parameter that comes twice the last holds, as in PHP.
- *  - SIDECAST_CLIENT (not empty) wins over client=.
  * HEAD is read like GET; of OPTIONS and ENDPOINT_HEALTH nothing else is read.
  */
 bool request_parse(struct request *request, char *const *params, const struct settings *settings, struct problem *problem)
@@ -59,13 +56,14 @@ void request_finish(struct request *request);
 
 /* The value of the parameter `name` in `params`, or NULL. */
 const char *request_param(char *const *params, const char *name);
+/* The same, for parameters that say nothing when they are empty: NULL then. */
+const char *request_filled_param(char *const *params, const char *name);
 
-/*
- * Decides who may listen, and makes `channels` the final list; call it once. With a grant: without channel= all of it (400
- * too_many_channels above the limit), else each asked for must be in it (403 not_allowed); an empty grant is 403 also for public
- * channels. Without a grant each must match a pattern of access.public. 400 no_channel when nothing is asked for.
- */
-bool request_authorize(struct request *request, const struct settings *settings, struct problem *problem)
+/* Adds a name to `names`, a pattern with a `*` to `patterns` (NULL: it is refused). 400 bad_channel, with `source` in the message. */
+bool request_add_channel(struct string_list *names, struct string_list *patterns, struct span item, const char *source,
+                         struct problem *problem) __attribute__((warn_unused_result));
+/* 400 too_many_channels, too_many_patterns above the limits of the settings. */
+bool request_check_counts(const struct request *request, const struct settings *settings, struct problem *problem)
     __attribute__((warn_unused_result));
 
 #endif

@@ -35,6 +35,13 @@
     X(publish,   key_window,      time,   "10min",   1,       INT64_C(86400000),              1, "how long an idempotency key is remembered") \
     X(publish,   max_keys,        number, "100000",  1,       10000000,                       1, "idempotency keys remembered at most, the oldest goes first") \
     X(access,    public,          list,   "",        0,       0,                              1, "channel pattern that everybody may listen to; repeatable") \
+    X(token,     secret_file,     string, "",        0,       0,                              1, "file with a secret that tokens are signed with (HS256); empty: none") \
+    X(token,     keys_file,       string, "",        0,       0,                              1, "file with a JWK Set of keys that tokens are signed with (HS256, RS256, ES256); empty: none") \
+    X(token,     allow_short_keys, flag,  "no",      0,       0,                              1, "take secrets below 32 bytes and RSA keys below 2048 bits") \
+    X(token,     issuer,          string, "",        0,       0,                              1, "what a token's iss must be; empty: whatever it is") \
+    X(token,     audience,        string, "",        0,       0,                              1, "what a token's aud must be or contain; empty: whatever it is") \
+    X(token,     leeway,          time,   "10s",     0,       300000,                         1, "by which the clocks of those who make tokens may differ") \
+    X(token,     cookie,          string, "sidecast_token", 0, 0,                             1, "cookie that may hold a token, good for listening only; empty: none") \
     X(hub,       workers,         number, "1",       1,       64,                             0, "threads that own connections; with 1 there is no thread but the main one") \
     X(hub,       max_clients,     number, "100000",  1,       10000000,                       0, "FastCGI connections at once; lowered to what the descriptor limit allows") \
     X(hub,       pace,            time,   "10ms",    0,       60000,                          1, "least time between two writes of one channel to a client; 0: none") \
@@ -46,6 +53,7 @@
     X(history,   bytes,           size,   "64MiB",   65536,   INT64_C(1099511627776),         1, "memory for the history of all channels; the oldest message goes first") \
     X(history,   pinned_bytes,    size,   "64MiB",   65536,   INT64_C(1099511627776),         1, "bytes out of history that half-written connections may hold") \
     X(subscribe, max_channels,    number, "100",     1,       10000,                          1, "channels of one subscriber") \
+    X(subscribe, max_patterns,    number, "10",      0,       1000,                           1, "patterns of one subscriber") \
     X(sse,       heartbeat,       time,   "15s",     1,       INT64_C(86400000),              1, "a heartbeat is sent after this time in which nothing else was") \
     X(sse,       heartbeat_text,  string, ":",       0,       0,                              0, "the line that is the heartbeat: a comment, starting with a colon") \
     X(sse,       retry,           time,   "3s",      1,       INT64_C(3600000),               1, "when a client comes back; each is told 50–150 % of it") \

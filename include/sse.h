@@ -16,6 +16,9 @@ struct text;
 /* Appends `id:`, `event:` (the name, unless empty) and one `data:` line per line of `data` (split at LF, CR, CRLF), and the blank line. */
 void sse_append_event(struct text *text, struct event_id id, struct span name, struct span data);
 
+/* Appends an event named `event` that tells a cursor, which is its id too. */
+void sse_append_cursor(struct text *text, const char *event, struct event_id cursor);
+
 /* An encoded message: the event's text as records of request id 1. NULL when memory lacks. */
 struct buffer *sse_encode(struct event_id id, struct span name, struct span data) __attribute__((warn_unused_result));
 

@@ -62,6 +62,7 @@ struct subscriber {
     bool is_poll;                     /* one answer and the end: a long-poll, or an answer without channels */
     bool is_envelope;
     bool is_ending;                   /* the end of the stream is to be written */
+    bool may_expire;                  /* at ends_ms its permission ends */
     bool is_last;                     /* `half` is the end of the response */
     bool is_pinned;                   /* `half` is in replica->pins */
     bool poll_gap;                    /* the long-poll's answer says "gap": true */
@@ -91,6 +92,9 @@ void subscriber_leave(struct replica *replica, struct subscriber *subscriber, en
 
 /* The socket takes bytes again. */
 void subscriber_writable(struct replica *replica, struct subscriber *subscriber);
+
+/* Its permission has ended: nothing more is for it. */
+bool subscriber_has_expired(const struct replica *replica, const struct subscriber *subscriber);
 
 /* Its deadline came: heartbeat, end, or too slow. */
 void subscriber_timeout(struct replica *replica, struct subscriber *subscriber);

@@ -38,6 +38,9 @@ static inline struct span text_span(const struct text *text)
 /* Well-formed UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool text_is_utf8(struct span bytes);
 
+/* base64url without padding (RFC 4648, section 5) of at least one byte. */
+bool text_is_base64url(struct span text);
+
 enum { NAME_MAX_BYTES = 255 };
 
 /* A channel name: 1–255 bytes of UTF-8 without control characters, spaces, commas and `*`. */

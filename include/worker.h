@@ -18,6 +18,7 @@
 #include <ev.h>
 
 struct hub;
+struct keyring;
 
 enum { WORKER_READ_BYTES = 64 * 1024 };
 
@@ -49,6 +50,7 @@ struct worker {
     struct ev_loop *loop;                /* borrowed */
     const struct settings *settings;
     struct hub *hub;
+    const struct keyring *keyring;       /* borrowed; NULL: no tokens */
     struct metrics metrics;
     struct inbox inbox;
     struct bell bell;                    /* an inbox or an order has something; awaited while the loop sleeps */

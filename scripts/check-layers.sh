@@ -8,10 +8,10 @@ cd "${1:-$(dirname "$0")/..}"
 layers() {
     cat <<'TABLE'
 base: span text buffer problem log metrics settings option address pattern event_id message timeouts table clock names
-codec: fcgi query request sse poll wire framing answer
+codec: fcgi query request sse poll wire framing answer keyring token access
 core: keys hub inbox pins channel history subscriber join merge advance answers replica audience batch
-io: poller decoder listener gate acceptor ingest state connection worker bell crew
-edge: config draft health server main
+io: poller decoder listener gate acceptor ingest state connection worker bell crew keyfile
+edge: config draft health server command command_token main
 TABLE
 }
 

@@ -24,6 +24,7 @@ build header ev.h libev-dev
 build header jansson.h libjansson-dev
 build header ini.h libinih-dev
 build header sodium.h libsodium-dev
+build header cjose/cjose.h libcjose-dev
 build header uthash.h uthash-dev
 build header cmocka.h libcmocka-dev
 run command nginx nginx

@@ -163,14 +163,29 @@ static bool gather_messages(struct replica *replica, struct subscriber *subscrib
     return !is_full && !batch->failed;
 }
 
-static void gather_end(struct subscriber *subscriber, struct batch *batch)
+/* Told and over in one piece: a client that has the half of it must not be told again. */
+static struct buffer *expired_end(const struct subscriber *subscriber, struct event_id cursor)
 {
-    batch_add_take(batch, (struct piece){
-                              .buffer = framings[subscriber->framing]->end(subscriber->request_id),
-                              .cursor = batch->cursor,
-                              .is_own = true,
-                              .is_last = true,
-                          });
+    const struct framing *framing = framings[subscriber->framing];
+    struct text text = TEXT_EMPTY;
+    struct buffer *told = NULL, *end = framing->end(subscriber->request_id), *both = NULL;
+
+    sse_append_cursor(&text, "sidecast.expired", cursor);
+    if (end && !text.failed && (told = framing->body(subscriber->request_id, text_span(&text))) != NULL)
+        both = buffer_create(told->size + end->size);
+    if (both) {
+        memcpy(both->bytes, told->bytes, told->size);
+        memcpy(both->bytes + told->size, end->bytes, end->size);
+    }
+    buffer_unref(told);
+    buffer_unref(end);
+    text_finish(&text);
+    return both;
+}
+
+static void gather_end(struct batch *batch, struct buffer *end)
+{
+    batch_add_take(batch, (struct piece){.buffer = end, .cursor = batch->cursor, .is_own = true, .is_last = true});
 }
 
 static void gather(struct replica *replica, struct subscriber *subscriber, struct batch *batch)
@@ -179,9 +194,14 @@ static void gather(struct replica *replica, struct subscriber *subscriber, struc
     batch_start(batch, subscriber);
     if (subscriber->is_last || subscriber->is_poll)
         return;
+    /* What comes after the end of its permission is not for it; what it lacks from before it gets with a new one. */
+    if (subscriber_has_expired(replica, subscriber)) {
+        gather_end(batch, expired_end(subscriber, batch->cursor));
+        return;
+    }
     gather_gap(replica, subscriber, batch);
     if (!batch->failed && gather_messages(replica, subscriber, batch) && subscriber->is_ending)
-        gather_end(subscriber, batch);
+        gather_end(batch, framings[subscriber->framing]->end(subscriber->request_id));
     batch_share(batch, replica, subscriber);
 }
 
@@ -309,6 +329,9 @@ void advance(struct replica *replica, struct subscriber *subscriber)
 
     if (subscriber->state == SUBSCRIBER_BLOCKED || subscriber->state == SUBSCRIBER_OUT)
         return;
+    /* Also for who was blocked when it did. */
+    if (subscriber_has_expired(replica, subscriber))
+        subscriber->is_ending = true;
     if (batch_is_for(batch, replica, subscriber)) {
         replica->metrics->writes_shared++;
     } else {

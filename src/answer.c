@@ -47,6 +47,8 @@ struct buffer *answer_problem(const struct framing *framing, uint16_t request_id
     text_append_string(&headers, "Content-Type: application/json\r\nCache-Control: no-store\r\n");
     if (problem->status == 405)
         text_append_string(&headers, "Allow: GET, HEAD, OPTIONS\r\n");
+    if (problem->status == 401)
+        text_append_string(&headers, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"); /* RFC 6750, section 3 */
     append_error(&body, problem->code, problem->message);
     return whole(framing, request_id, &headers, &body);
 }

@@ -4,6 +4,7 @@
  */
 #include "connection.h"
 
+#include "access.h"
 #include "answer.h"
 #include "buffer.h"
 #include "clock.h"
@@ -244,6 +245,17 @@ static void subscribe(struct connection *connection, const struct request *reque
         connection_close(connection);
 }
 
+static bool authorize(struct worker *worker, struct request *request, char *const *params, struct problem *problem)
+{
+    struct access_rules rules = {ACCESS_LISTEN, worker->settings, worker->keyring, clock_wall_ms()};
+    struct identity identity;
+    bool is_good = access_identify(&identity, params, &rules, problem) && access_authorize(request, &identity, worker->settings, problem);
+
+    worker->replica.wall_ms = rules.wall_ms;
+    access_finish(&identity);
+    return is_good;
+}
+
 static void decide(struct connection *connection, char *const *params)
 {
     struct worker *worker = connection->worker;
@@ -256,7 +268,7 @@ static void decide(struct connection *connection, char *const *params)
         answer_take(connection, answer_options(&framing_fastcgi, request_id));
     else if (is_good && request.endpoint == ENDPOINT_HEALTH)
         answer_take(connection, answer_health(&framing_fastcgi, request_id));
-    else if (is_good && request_authorize(&request, worker->settings, &problem))
+    else if (is_good && authorize(worker, &request, params, &problem))
         subscribe(connection, &request);
     else if (problem.status >= 500)
         refuse(connection, request.transport);

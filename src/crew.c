@@ -163,6 +163,12 @@ void crew_stop(struct crew *crew)
 
 /* --- all of them --- */
 
+void crew_set_keyring(struct crew *crew, const struct keyring *keyring)
+{
+    for (size_t i = 0; i < crew->count; i++)
+        crew->members[i].worker.keyring = keyring;
+}
+
 void crew_order(struct crew *crew, enum worker_order order)
 {
     for (size_t i = 0; i < crew->count; i++)

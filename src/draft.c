@@ -120,6 +120,8 @@ static const char *unmet_form(const struct option *option, const char *value)
         return !*value || getgrnam(value) ? NULL : "a group of this system";
     case OPTION_access_public:
         return pattern_is_valid(span_of(value)) ? NULL : "a channel pattern";
+    case OPTION_token_cookie:
+        return value[strcspn(value, " \t=;,\"")] == '\0' ? NULL : "the name of a cookie";
     case OPTION_publish_channel_key:
         return *value && strcmp(value, "data") != 0 && strcmp(value, "channels") != 0
             ? NULL : "a key of at least one byte, neither `data` nor `channels`";

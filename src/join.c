@@ -196,15 +196,6 @@ static bool find_start(struct replica *replica, struct subscriber *subscriber, c
     return true;
 }
 
-static void append_open(struct text *text, struct event_id cursor)
-{
-    char data[EVENT_ID_TEXT + 32], id[EVENT_ID_TEXT];
-
-    event_id_format(cursor, id);
-    snprintf(data, sizeof data, "{\"cursor\":\"%s\"}", id);
-    sse_append_event(text, cursor, span_of("sidecast.open"), span_of(data));
-}
-
 /* The response's first bytes: they leave in one record with the headers. */
 static struct buffer *start_stream(struct replica *replica, struct subscriber *subscriber, const struct request *request,
                                    const struct text *gap)
@@ -217,7 +208,7 @@ static struct buffer *start_stream(struct replica *replica, struct subscriber *s
     text_append_format(&body, ":\nretry: %lld\n",
                        (long long)replica_jitter(replica, settings->sse_retry / 2, settings->sse_retry * 3 / 2));
     if (is_new && settings->sse_open_event)
-        append_open(&body, subscriber->cursor);
+        sse_append_cursor(&body, "sidecast.open", subscriber->cursor);
     text_append(&body, text_span(gap));
     if (!body.failed && !gap->failed)
         start = framings[subscriber->framing]->start(subscriber->request_id, span_of(STREAM_HEADERS), text_span(&body));
@@ -233,10 +224,21 @@ static struct buffer *start_poll(struct replica *replica, struct subscriber *sub
     return answers_get(replica, subscriber, is_new, empty);
 }
 
+/* When it ends: at its age or timeout, or before that with its permission. The wall clock counts here and no more. */
+static void set_end(struct replica *replica, struct subscriber *subscriber, const struct request *request)
+{
+    const struct settings *settings = replica->settings;
+    int64_t lasts_ms = subscriber->is_poll ? settings->poll_timeout
+                                           : replica_jitter(replica, settings->sse_max_age * 4 / 5, settings->sse_max_age);
+    int64_t permitted_ms = request->expires_ms > replica->wall_ms ? (int64_t)(request->expires_ms - replica->wall_ms) : 0;
+
+    subscriber->may_expire = request->expires_ms > 0 && permitted_ms <= lasts_ms;
+    subscriber->ends_ms = replica->now_ms + (subscriber->may_expire ? permitted_ms : lasts_ms);
+}
+
 bool join_subscriber(struct replica *replica, struct subscriber *subscriber, const struct request *request,
                      enum framing_name framing, uint16_t request_id)
 {
-    const struct settings *settings = replica->settings;
     struct text gap = TEXT_EMPTY;
     struct buffer *start = NULL;
     bool empty = false;
@@ -246,9 +248,7 @@ bool join_subscriber(struct replica *replica, struct subscriber *subscriber, con
     subscriber->is_poll = request->transport == TRANSPORT_POLL;
     subscriber->is_envelope = request->envelope;
     subscriber->joined = replica->number;
-    subscriber->ends_ms = replica->now_ms + (subscriber->is_poll
-        ? settings->poll_timeout
-        : replica_jitter(replica, settings->sse_max_age * 4 / 5, settings->sse_max_age));
+    set_end(replica, subscriber, request);
     if (!equip(replica, subscriber, request))
         return false;
     link_up(subscriber);

@@ -1,4 +1,5 @@
 /* The command line: what is asked for, and with which configuration. */
+#include "command.h"
 #include "config.h"
 #include "health.h"
 #include "log.h"
@@ -88,6 +89,7 @@ static int run(struct command_line *line)
     switch (line->task) {
     case TASK_HELP:
         config_print_help(stdout);
+        command_print_help(stdout);
         return EXIT_OK;
     case TASK_VERSION:
         puts("sidecast " SIDECAST_VERSION);
@@ -109,9 +111,13 @@ static int run(struct command_line *line)
 
 int main(int argc, char **argv)
 {
+    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
     struct command_line line;
-    int code = parse(&line, argc, argv) ? run(&line) : EXIT_USAGE;
+    int code;
 
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    code = parse(&line, argc, argv) ? run(&line) : EXIT_USAGE;
     free(line.overrides);
     return code;
 }

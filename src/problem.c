@@ -14,3 +14,8 @@ _Bool problem_set(struct problem *problem, int status, const char *code, const c
     va_end(arguments);
     return 0;
 }
+
+_Bool problem_no_memory(struct problem *problem)
+{
+    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
+}

@@ -41,21 +41,37 @@ static int escaped_byte(struct span raw)
     return low >= 0 ? high << 4 | low : -1;
 }
 
-struct span query_decode(struct span raw, struct query_text *text)
+size_t query_decode_into(struct span raw, char *bytes, size_t capacity, bool *broken)
 {
-    text->size = 0;
-    text->broken = false;
-    for (size_t i = 0; i < raw.size && text->size < sizeof text->bytes; i++) {
+    size_t size = 0;
+
+    *broken = false;
+    for (size_t i = 0; i < raw.size && size < capacity; i++) {
         int byte = raw.bytes[i] == '+' ? ' ' : (unsigned char)raw.bytes[i];
 
         if (byte == '%') {
             byte = escaped_byte((struct span){raw.bytes + i, raw.size - i});
             i += 2;
         }
-        text->broken = byte < 0;
-        if (text->broken)
+        *broken = byte < 0;
+        if (*broken)
             break;
-        text->bytes[text->size++] = (char)byte;
+        bytes[size++] = (char)byte;
     }
+    return size;
+}
+
+struct span query_decode(struct span raw, struct query_text *text)
+{
+    text->size = query_decode_into(raw, text->bytes, sizeof text->bytes, &text->broken);
     return (struct span){text->bytes, text->size};
+}
+
+struct span query_trim(struct span text)
+{
+    while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t'))
+        text = (struct span){text.bytes + 1, text.size - 1};
+    while (text.size > 0 && (text.bytes[text.size - 1] == ' ' || text.bytes[text.size - 1] == '\t'))
+        text.size--;
+    return text;
 }

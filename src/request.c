@@ -1,11 +1,12 @@
 /*
- * request: from FastCGI parameters to what a client asks for, and whether it may have it. The query is read twice: first for the
+ * request: from FastCGI parameters to what a client asks for. The query is read twice: first for the
  * transport alone, because also a refusal has to take the form that the client understands; then for the rest, up to the first
- * fault. Lists of channels take repeats at first and lose them all at once.
+ * fault. Lists of channels take repeats at first and lose them all at once. Whether it may have what it asks for is access.h's.
  */
 #include "request.h"
 
 #include "names.h"
+#include "pattern.h"
 #include "query.h"
 #include "text.h"
 
@@ -33,49 +34,42 @@ const char *request_param(char *const *params, const char *name)
     return NULL;
 }
 
-/* The same, for parameters that say nothing when they are empty. */
-static const char *filled_param(char *const *params, const char *name)
+const char *request_filled_param(char *const *params, const char *name)
 {
     const char *value = request_param(params, name);
 
     return value && *value ? value : NULL;
 }
 
-static bool no_memory(struct problem *problem)
+bool request_add_channel(struct string_list *names, struct string_list *patterns, struct span item, const char *source,
+                         struct problem *problem)
 {
-    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
-}
-
-static struct span trim(struct span text)
-{
-    while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t'))
-        text = (struct span){text.bytes + 1, text.size - 1};
-    while (text.size > 0 && (text.bytes[text.size - 1] == ' ' || text.bytes[text.size - 1] == '\t'))
-        text.size--;
-    return text;
-}
-
-static bool add_channel(struct string_list *list, struct span name, const char *source, struct problem *problem)
-{
-    if (text_is_channel(name))
-        return names_add(list, name) || no_memory(problem);
-    if (name.size > 0 && memchr(name.bytes, '*', name.size))
+    if (text_is_channel(item))
+        return names_add(names, item) || problem_no_memory(problem);
+    if (patterns && pattern_is_valid(item))
+        return names_add(patterns, item) || problem_no_memory(problem);
+    if (!patterns && item.size > 0 && memchr(item.bytes, '*', item.size))
         return problem_set(problem, 400, "bad_channel", "%s takes channels by their full names, not patterns with *.", source);
-    return problem_set(problem, 400, "bad_channel",
-                       "%s takes names of 1 to 255 bytes of UTF-8 without control characters, spaces, commas and *.", source);
+    return problem_set(problem, 400, "bad_channel", "%s takes %s of 1 to 255 bytes of UTF-8 without control characters, spaces%s.",
+                       source, patterns ? "names and patterns" : "names", patterns ? " and commas" : ", commas and *");
 }
 
-static bool check_count(const struct string_list *channels, const struct settings *settings, struct problem *problem)
+static bool check_count(const struct string_list *list, int64_t most, const char *code, const char *what, struct problem *problem)
 {
-    if (channels->count <= (size_t)settings->subscribe_max_channels)
+    if (list->count <= (size_t)most)
         return true;
-    return problem_set(problem, 400, "too_many_channels", "One request takes at most %lld channels; use several requests.",
-                       (long long)settings->subscribe_max_channels);
+    return problem_set(problem, 400, code, "One request takes at most %lld %s; use several requests.", (long long)most, what);
+}
+
+bool request_check_counts(const struct request *request, const struct settings *settings, struct problem *problem)
+{
+    return check_count(&request->channels, settings->subscribe_max_channels, "too_many_channels", "channels", problem) &&
+           check_count(&request->patterns, settings->subscribe_max_patterns, "too_many_patterns", "patterns", problem);
 }
 
 static bool read_channel(struct reading *reading, struct span value)
 {
-    return add_channel(&reading->request->channels, value, "channel=", reading->problem);
+    return request_add_channel(&reading->request->channels, &reading->request->patterns, value, "channel=", reading->problem);
 }
 
 static bool read_last(struct reading *reading, struct span value)
@@ -94,24 +88,18 @@ static bool read_last(struct reading *reading, struct span value)
     return true;
 }
 
-static bool set_client(struct reading *reading, struct span value, const char *source)
+static bool read_client(struct reading *reading, struct span value)
 {
     struct request *request = reading->request;
 
     if (!text_is_label(value))
-        return problem_set(reading->problem, 400, "bad_query", "%s takes at most 255 bytes of UTF-8 without control characters.",
-                           source);
+        return problem_set(reading->problem, 400, "bad_query", "client= takes at most 255 bytes of UTF-8 without control characters.");
     free(request->client);
     request->client = NULL;
     if (value.size == 0)
         return true;
     request->client = strndup(value.bytes, value.size);
-    return request->client || no_memory(reading->problem);
-}
-
-static bool read_client(struct reading *reading, struct span value)
-{
-    return set_client(reading, value, "client=");
+    return request->client || problem_no_memory(reading->problem);
 }
 
 static bool transport_named(struct span value, enum request_transport *transport)
@@ -214,9 +202,9 @@ static bool read_query(struct reading *reading, const char *query)
         if (!read_pair(reading, (struct span){key.bytes, key.size}, raw))
             return false;
     }
-    if (!names_drop_repeats(&reading->request->channels))
-        return no_memory(reading->problem);
-    return check_count(&reading->request->channels, reading->settings, reading->problem);
+    if (!names_drop_repeats(&reading->request->channels) || !names_drop_repeats(&reading->request->patterns))
+        return problem_no_memory(reading->problem);
+    return request_check_counts(reading->request, reading->settings, reading->problem);
 }
 
 /* Whether `item` of an Accept header is `type`, with whatever parameters. */
@@ -226,7 +214,7 @@ static bool is_media_type(struct span item, const char *type)
 
     if (parameters_at)
         item.size = (size_t)(parameters_at - item.bytes);
-    item = trim(item);
+    item = query_trim(item);
     return item.size == strlen(type) && strncasecmp(item.bytes, type, item.size) == 0;
 }
 
@@ -283,27 +271,12 @@ static bool read_method(struct request *request, const char *method, struct prob
     return problem_set(problem, 405, "method_not_allowed", "Use GET, HEAD or OPTIONS here.");
 }
 
-static bool read_grant(struct request *request, const char *grant, struct problem *problem)
-{
-    struct span item;
-
-    if (!grant)
-        return true;
-    request->has_grant = true;
-    while (query_next_item(&grant, ',', &item)) {
-        item = trim(item);
-        if (item.size > 0 && !add_channel(&request->grant, item, "SIDECAST_CHANNELS", problem))
-            return false;
-    }
-    return names_drop_repeats(&request->grant) || no_memory(problem);
-}
-
 bool request_parse(struct request *request, char *const *params, const struct settings *settings, struct problem *problem)
 {
     struct reading reading = {request, settings, problem, CURSOR_NAMES};
     const char *query = request_param(params, "QUERY_STRING"), *accept = request_param(params, "HTTP_ACCEPT");
-    const char *endpoint = filled_param(params, "SIDECAST_ENDPOINT"), *client = filled_param(params, "SIDECAST_CLIENT");
-    const char *cursor = filled_param(params, "HTTP_LAST_EVENT_ID");
+    const char *endpoint = request_filled_param(params, "SIDECAST_ENDPOINT");
+    const char *cursor = request_filled_param(params, "HTTP_LAST_EVENT_ID");
 
     *request = (struct request){0};
     query = query ? query : "";
@@ -313,9 +286,7 @@ bool request_parse(struct request *request, char *const *params, const struct se
         return false;
     if (request->endpoint == ENDPOINT_HEALTH || request->method == METHOD_OPTIONS)
         return true;
-    if (!read_query(&reading, query) || !read_grant(request, request_param(params, "SIDECAST_CHANNELS"), problem))
-        return false;
-    if (client && !set_client(&reading, span_of(client), "SIDECAST_CLIENT"))
+    if (!read_query(&reading, query))
         return false;
     if (cursor)
         set_cursor(request, span_of(cursor));
@@ -328,40 +299,6 @@ void request_finish(struct request *request)
 {
     names_finish(&request->channels);
     names_finish(&request->patterns);
-    names_finish(&request->grant);
     free(request->client);
     request->client = NULL;
-}
-
-static bool not_allowed(struct problem *problem)
-{
-    return problem_set(problem, 403, "not_allowed", "This request asks for a channel that it may not listen to.");
-}
-
-static bool authorize_by_grant(struct request *request, const struct settings *settings, struct problem *problem)
-{
-    if (request->grant.count == 0)
-        return not_allowed(problem);
-    if (request->channels.count == 0) {
-        names_finish(&request->channels);
-        request->channels = request->grant;
-        request->grant = (struct string_list){0};
-        return check_count(&request->channels, settings, problem);
-    }
-    for (size_t i = 0; i < request->channels.count; i++)
-        if (!names_have(&request->grant, request->channels.items[i]))
-            return not_allowed(problem);
-    return true;
-}
-
-bool request_authorize(struct request *request, const struct settings *settings, struct problem *problem)
-{
-    if (request->has_grant)
-        return authorize_by_grant(request, settings, problem);
-    if (request->channels.count == 0)
-        return problem_set(problem, 400, "no_channel", "Name what to listen to: channel=<name>, repeatable.");
-    for (size_t i = 0; i < request->channels.count; i++)
-        if (!settings_list_matches(&settings->access_public, span_of(request->channels.items[i])))
-            return not_allowed(problem);
-    return true;
 }

@@ -6,6 +6,7 @@
 #include "crew.h"
 #include "hub.h"
 #include "ingest.h"
+#include "keyfile.h"
 #include "log.h"
 #include "state.h"
 #include "table.h"
@@ -29,6 +30,7 @@ struct server {
     struct state state;
     struct hub hub;
     struct crew crew;
+    struct keyring keyring;
     struct acceptor acceptor;
     struct ingest ingest;
     bool is_stopping;
@@ -157,6 +159,15 @@ static void make_place(void *context)
     crew_order(context, WORKER_CLOSE_IDLE);
 }
 
+/* --- keys for tokens --- */
+
+static bool read_keys(const struct settings *settings, struct keyring *keyring, char *error, size_t size)
+{
+    struct keyfile_paths paths = {settings->token_secret_file, settings->token_keys_file, settings->token_allow_short_keys};
+
+    return keyfile_read(keyring, &paths, error, size);
+}
+
 /* --- reload --- */
 
 static void report_restart(void *context, const char *section, const char *name)
@@ -169,13 +180,23 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     struct server *server = watcher->data;
     struct settings fresh;
+    struct keyring keyring;
+    char error[512];
+    bool has_keys;
 
     (void)loop;
     (void)events;
     if (!server->read_config(&fresh, server->context))
         return;
+    has_keys = read_keys(&fresh, &keyring, error, sizeof error);
+    if (!has_keys)
+        log_write(LOG_ERROR, "reload: %s; the keys for tokens stay as they were", error);
     crew_pause(&server->crew);
     config_reload_take(server->settings, &fresh, report_restart, NULL);
+    if (has_keys) {
+        keyring_finish(&server->keyring);
+        server->keyring = keyring;
+    }
     crew_order(&server->crew, WORKER_RELOAD);
     crew_resume(&server->crew);
     log_set_level(server->settings->log_level);
@@ -242,12 +263,15 @@ static int run(struct server *server, size_t max_clients)
     char error[512] = "no memory";
     int code = EXIT_START;
 
+    if (!read_keys(settings, &server->keyring, error, sizeof error))
+        goto no_state;
     if (!state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), &start, error, sizeof error))
         goto no_state;
     if (!crew_init(crew, server->loop, settings, &server->hub, start, max_clients)) {
         snprintf(error, sizeof error, "cannot make hub.workers workers: %s", strerror(errno));
         goto no_state;
     }
+    crew_set_keyring(crew, &server->keyring);
     hub_init(&server->hub, settings, start, crew->inboxes, crew->count);
     if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
@@ -273,6 +297,7 @@ no_ingest:
     crew_finish(crew);
     hub_finish(&server->hub);
 no_state:
+    keyring_finish(&server->keyring);
     if (code != EXIT_OK)
         log_write(LOG_ERROR, "start: %s", error);
     ev_loop_destroy(server->loop);

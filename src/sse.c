@@ -13,6 +13,7 @@
 #include "text.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum { NGINX_REQUEST_ID = 1 };
 
@@ -120,6 +121,15 @@ void sse_append_event(struct text *text, struct event_id id, struct span name, s
         return;
     put_event(out, &event);
     text->size += event.size;
+}
+
+void sse_append_cursor(struct text *text, const char *event, struct event_id cursor)
+{
+    char data[EVENT_ID_TEXT + 32], id[EVENT_ID_TEXT];
+
+    event_id_format(cursor, id);
+    snprintf(data, sizeof data, "{\"cursor\":\"%s\"}", id);
+    sse_append_event(text, cursor, span_of(event), span_of(data));
 }
 
 /* `encoded` has room for just the records. */

@@ -170,6 +170,11 @@ void subscriber_end(struct replica *replica, struct subscriber *subscriber)
         advance(replica, subscriber);
 }
 
+bool subscriber_has_expired(const struct replica *replica, const struct subscriber *subscriber)
+{
+    return subscriber->may_expire && subscriber->ends_ms <= replica->now_ms;
+}
+
 static void unlink_channels(struct replica *replica, struct subscriber *subscriber)
 {
     for (uint32_t i = 0; i < subscriber->link_count; i++) {

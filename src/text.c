@@ -196,6 +196,17 @@ static bool is_name(struct span name, unsigned refused)
     return !(found & BYTE_WIDE) || (text_is_utf8(name) && !has_c1(name));
 }
 
+bool text_is_base64url(struct span text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.bytes[i];
+
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    return text.size > 0 && text.size % 4 != 1;
+}
+
 bool text_is_label(struct span label)
 {
     return is_name(label, 0);

@@ -241,6 +241,7 @@ struct wish {
     bool poll;
     bool envelope;
     uint16_t request_id; /* 0: 1 */
+    int64_t permitted_ms; /* its permission ends after this; 0: never */
 };
 
 /* Whether there was memory. `client` is new. */
@@ -253,6 +254,7 @@ static inline bool try_join(struct fixture *fixture, struct client *client, stru
         .last = wish.last,
         .envelope = wish.envelope,
         .client = (char *)(uintptr_t)wish.client,
+        .expires_ms = wish.permitted_ms ? FIXTURE_START.ms + (uint64_t)wish.permitted_ms : 0,
     };
     char *names = strdup(wish.channels), *rest = names, *items[1024], *name;
     bool done;
@@ -262,6 +264,7 @@ static inline bool try_join(struct fixture *fixture, struct client *client, stru
         items[request.channels.count++] = name;
     }
     request.channels.items = items;
+    fixture->replica.wall_ms = FIXTURE_START.ms;
     client->request_id = wish.request_id ? wish.request_id : 1;
     done = join_subscriber(&fixture->replica, &client->subscriber, &request, FRAMING_FASTCGI, client->request_id);
     free(names);

@@ -64,6 +64,16 @@ static void a_problem_is_json_with_its_status(void **state)
     }
 }
 
+static void only_401_names_the_scheme(void **state)
+{
+    struct problem problem = {.status = 401, .code = "token_invalid"};
+
+    (void)state;
+    assert_holds(text_of(answer_problem(&framing_fastcgi, 1, &problem)), "\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+    problem.status = 403;
+    assert_null(strstr(text_of(answer_problem(&framing_fastcgi, 1, &problem)), "WWW-Authenticate:"));
+}
+
 static void only_405_names_the_methods(void **state)
 {
     struct problem problem = {.status = 405, .code = "method_not_allowed"};
@@ -124,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_problem_is_json_with_its_status),
+        cmocka_unit_test(only_401_names_the_scheme),
         cmocka_unit_test(only_405_names_the_methods),
         cmocka_unit_test(a_refused_stream_is_200_with_a_retry_and_no_event),
         cmocka_unit_test(a_refused_poll_is_503_with_whole_seconds_rounded_up),

@@ -170,6 +170,8 @@ static void errors_of_the_file_name_line_option_and_expectation(void **state)
          "s.conf:2: fastcgi.listen: expected /path (of at most 107 bytes) or host:port, got `f.sock`"},
         {"[publish]\nlisten = /f.sock",
          "s.conf:2: publish.listen: expected ipc:///path (of at most 107 bytes) or tcp://host:port, got `/f.sock`"},
+        {"[token]\ncookie = a=b", "s.conf:2: token.cookie: expected the name of a cookie, got `a=b`"},
+        {"[token]\nleeway = 6min", "s.conf:2: token.leeway: expected a time of 0 to 5min with its unit (ms, s, min, h, d), got `6min`"},
         {"[publish]\nchannel_key =", "s.conf:2: publish.channel_key: expected a key of at least one byte, neither `data` nor `channels`, got ``"},
         {"[publish]\nchannel_key = data", "s.conf:2: publish.channel_key: expected a key of at least one byte, neither `data` nor `channels`, got `data`"},
         {"[publish]\ngroup = no such", "s.conf:2: publish.group: expected a group of this system, got `no such`"},

@@ -187,7 +187,7 @@ static const struct {
     {{.method = "HEAD", .query = "channel=news&transport=poll"}, "Status: 200 OK\r\nContent-Type: application/json\r\n", "\r\n\r\n"},
     {{.method = "OPTIONS"}, "Status: 204 No Content\r\n", "Allow: GET, HEAD, OPTIONS\r\n"},
     {{.method = "POST", .query = "channel=news"}, "Status: 405 Method Not Allowed\r\n", "\"method_not_allowed\""},
-    {{.query = "channel=*"}, "Status: 400 Bad Request\r\n", "\"bad_channel\""},
+    {{.query = "channel=a,*"}, "Status: 400 Bad Request\r\n", "\"bad_channel\""},
     {{.endpoint = "nowhere"}, "Status: 404 Not Found\r\n", "\"unknown_endpoint\""},
 };
 

@@ -160,6 +160,91 @@ static void a_pattern_is_a_channel_name_with_stars(void **state)
     assert_false(pattern_is_valid((struct span){"a\0b", 3}));
 }
 
+static void a_pattern_covers_those_that_match_no_more_than_it_does(void **state)
+{
+    static const struct {
+        const char *grant, *asked;
+        bool result;
+    } rows[] = {
+        {"orders/7", "orders/7", true},
+        {"orders/*", "orders/7", true},
+        {"orders/*", "orders/*", true},
+        {"orders/*", "orders/7*", true},
+        {"orders/*", "orders/**", false},
+        {"orders/*", "*", false},
+        {"orders/7", "orders/*", false},
+        {"orders/**", "orders/*", true},
+        {"orders/**", "orders/*/lines", true},
+        {"orders/**", "orders**", false},
+        {"orders**", "orders/**", true},
+        {"**", "*/**", true},
+        {"*", "**", false},
+        {"*/*", "**", false},
+        {"*", "a*b*c", true},
+        {"a*c", "a**c", false},
+        {"a**c", "a*/*c", true},
+        {"a*b", "a*", false},
+        {"***", "**", true},
+        {"**", "***", true},
+        {"*b**", "ab***", true},
+        {"a", "", false},
+        /* The same names, but not sign by sign: refused. */
+        {"*/**", "**/*", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (pattern_covers(span_of(rows[i].grant), span_of(rows[i].asked)) != rows[i].result)
+            fail_msg("%s and %s", rows[i].grant, rows[i].asked);
+}
+
+enum { NAMES = 1092, PATTERNS = 363, TEXT_BYTES = 7 };
+
+/* All texts of at most `longest` of the three letters. */
+static size_t all_texts(const char *letters, size_t longest, char texts[][TEXT_BYTES])
+{
+    size_t count = 0;
+
+    for (size_t size = 1, these = 3; size <= longest; size++, these *= 3)
+        for (size_t number = 0; number < these; number++, count++) {
+            texts[count][size] = '\0';
+            for (size_t i = 0, rest = number; i < size; i++, rest /= 3)
+                texts[count][i] = letters[rest % 3];
+        }
+    return count;
+}
+
+static bool matches_all_of(const bool *grant, const bool *asked)
+{
+    for (size_t i = 0; i < NAMES; i++)
+        if (asked[i] && !grant[i])
+            return false;
+    return true;
+}
+
+static void what_is_covered_is_what_every_name_says(void **state)
+{
+    static char names[NAMES][TEXT_BYTES], patterns[PATTERNS][TEXT_BYTES];
+    static bool match[PATTERNS][NAMES];
+    int refused = 0;
+
+    (void)state;
+    assert_int_equal(all_texts("ab/", 6, names), NAMES);
+    assert_int_equal(all_texts("a*/", 5, patterns), PATTERNS);
+    for (size_t i = 0; i < PATTERNS; i++)
+        for (size_t j = 0; j < NAMES; j++)
+            match[i][j] = naive(patterns[i], names[j]);
+    for (size_t i = 0; i < PATTERNS; i++)
+        for (size_t j = 0; j < PATTERNS; j++) {
+            bool covers = pattern_covers(span_of(patterns[i]), span_of(patterns[j])), does = matches_all_of(match[i], match[j]);
+
+            if ((covers && !does) || (covers != does && !strstr(patterns[j], "**")))
+                fail_msg("%s and %s: %d, expected %d", patterns[i], patterns[j], covers, does);
+            refused += covers != does;
+        }
+    assert_in_range(refused, 1, 1000); /* of 131769 */
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -168,6 +253,8 @@ int main(void)
         cmocka_unit_test(a_name_that_is_no_channel_name_matches_nothing),
         cmocka_unit_test(a_hostile_pattern_takes_no_longer_than_the_product_of_the_lengths),
         cmocka_unit_test(a_pattern_is_a_channel_name_with_stars),
+        cmocka_unit_test(a_pattern_covers_those_that_match_no_more_than_it_does),
+        cmocka_unit_test(what_is_covered_is_what_every_name_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,8 @@ final class ErrorsTest extends EndToEndTestCase
         return [
             'no channel' => ['', 400, 'no_channel'],
             'an empty channel' => ['channel=', 400, 'bad_channel'],
-            'a pattern' => ['channel=news/*', 400, 'bad_channel'],
+            'a public pattern' => ['channel=news/*', 403, 'not_allowed'],
+            'a pattern with a comma' => ['channel=news/*,x', 400, 'bad_channel'],
             'a space' => ['channel=news/a%20b', 400, 'bad_channel'],
             'a comma' => ['channel=news/a,b', 400, 'bad_channel'],
             'a control character' => ['channel=news/%07', 400, 'bad_channel'],

@@ -110,7 +110,7 @@ final class NginxTest extends EndToEndTestCase
 
     public function test_the_access_log_never_holds_the_query(): void
     {
-        $this->stack->poll('channel=news&token=secret-token');
+        $this->stack->startPoll('channel=news&token=secret-token')->wait();
         $this->stack->request('GET', '/events?token=secret-token', ['Referer' => 'http://localhost/?token=secret-token'])->wait();
         $log = $this->stack->nginx()->accessLog;
         $this->eventually('two lines in the access log', fn () => is_file($log) && substr_count(file_get_contents($log), "\n") >= 2);

@@ -14,6 +14,8 @@
  *     sse NAME      what comes next on its event stream
  *     poll, error, refused NAME   its whole answer
  *
+ * A SIDECAST_EXPIRES is as far from now as it is from 1795432800, when the examples play.
+ *
  * Without a Status line only the body is compared. Ids stand for the daemon's (see Ids); a time in `retry:` and `Retry-After:`
  * must be in the range that the document names, and a Content-Length be true. CRLF of header lines is written as LF.
  */
@@ -47,6 +49,10 @@ function parameters(string $http): array
         } else {
             throw new RuntimeException("not a line of a request: $line");
         }
+    }
+
+    if (isset($params['SIDECAST_EXPIRES'])) {
+        $params['SIDECAST_EXPIRES'] = (string) (time() + $params['SIDECAST_EXPIRES'] - 1795432800);
     }
 
     return $params;

@@ -153,7 +153,7 @@ return [
         Assert::assertSame('The model did not finish.', $end['error']);
         Assert::assertSame(422, $site->post('/ask.php', ['question' => ' '])->status);
         Assert::assertSame(403, $site->get('/answers?channel=other')->status);
-        Assert::assertSame(400, $site->get('/answers?channel=answer/*')->status);
+        Assert::assertSame(403, $site->get('/answers?channel=answer/*')->status);
     }),
 
     'job-progress: a page sees the job move on, and one that comes later sees where it is' => $with(
