@@ -176,6 +176,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
         return;
     crew_pause(&server->crew);
     config_reload_take(server->settings, &fresh, report_restart, NULL);
+    ingest_reload(&server->ingest, server->settings);
     crew_order(&server->crew, WORKER_RELOAD);
     crew_resume(&server->crew);
     log_set_level(server->settings->log_level);

@@ -89,6 +89,7 @@ final class Sidecast
         mkdir($this->directory, 0700);
         $file = "$this->directory/sidecast.ini";
         file_put_contents($file, "[fastcgi]\nlisten = {$this->socket()}\n[publish]\nlisten = ipc://$this->directory/publish.sock\n"
+            . "confirm_listen = ipc://$this->directory/confirm.sock\n"
             . "[access]\npublic = **\n$config");
         $outputs = [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w'], ['file', $this->logFile(), 'w']];
         $this->process = proc_open([$binary, '-c', $file], $outputs, $pipes);
