@@ -11,7 +11,7 @@ base: span text buffer problem log metrics settings option address pattern event
 codec: fcgi query request sse poll wire framing answer
 core: keys hub inbox pins channel history subscriber join merge advance answers replica audience batch
 io: poller decoder listener gate acceptor ingest intake confirm curve zap state connection worker bell crew
-edge: config draft health server main
+edge: command command_keygen command_publish config draft health server main
 TABLE
 }
 

@@ -1,4 +1,5 @@
 /* The command line: what is asked for, and with which configuration. */
+#include "command.h"
 #include "config.h"
 #include "health.h"
 #include "log.h"
@@ -41,7 +42,7 @@ static bool parse(struct command_line *line, int argc, char **argv)
         else if (strncmp(word, "--", 2) == 0 && strchr(word, '='))
             line->overrides[line->override_count++] = argv[i];
         else {
-            fprintf(stderr, "sidecast: %s: expected -c FILE, --section.option=value, --check-config, --healthcheck, --help or --version\n",
+            fprintf(stderr, "sidecast: %s: expected -c FILE, --section.option=value, --check-config, --healthcheck, --help, --version or a command\n",
                     word);
             return false;
         }
@@ -109,9 +110,13 @@ static int run(struct command_line *line)
 
 int main(int argc, char **argv)
 {
+    const struct command *command = command_find(argc > 1 ? argv[1] : "");
     struct command_line line;
-    int code = parse(&line, argc, argv) ? run(&line) : EXIT_USAGE;
+    int code;
 
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    code = parse(&line, argc, argv) ? run(&line) : EXIT_USAGE;
     free(line.overrides);
     return code;
 }
