@@ -326,8 +326,10 @@ static int send_and_wait(const struct request *request)
 int command_publish_run(int argc, char **argv)
 {
     struct request request = {.endpoint = "ipc:///run/sidecast/confirm.sock", .timeout_ms = 2000};
+    static char name[] = "sidecast publish";
     int code;
 
+    argv[0] = name; /* getopt's complaints begin with it */
     code = read_arguments(&request, argc, argv);
     if (code == 0 && request.wants_help)
         fputs(USAGE, stdout);
