@@ -1,6 +1,7 @@
 /* Ingest with real publishers, while signals interrupt its calls. */
 #include "ingest_fixture.h"
 #include "table.h"
+#include "text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,10 +63,10 @@ static size_t take_channels(struct fixture *fixture, char *letters, size_t most)
     return count;
 }
 
-static void wait_until_received(struct fixture *fixture)
+static void wait_until_received(struct intake *intakes, size_t count)
 {
-    for (size_t i = 0; i < fixture->ingest.intake_count; i++) {
-        zmq_pollitem_t item = {.socket = fixture->ingest.intakes[i].socket, .events = ZMQ_POLLIN};
+    for (size_t i = 0; i < count; i++) {
+        zmq_pollitem_t item = {.socket = intakes[i].socket, .events = ZMQ_POLLIN};
 
         assert_int_equal(zmq_poll(&item, 1, 10000), 1);
     }
@@ -82,7 +83,7 @@ static void both_kinds_of_publishers_have_their_turns(void **state)
         fixture_send(push, (struct span[]){span_of("p"), span_of("x")}, 2);
         fixture_send(dealer, (struct span[]){span_of("d"), span_of("x")}, 2);
     }
-    wait_until_received(fixture);
+    wait_until_received(fixture->ingest.intakes, fixture->ingest.intake_count);
     ev_run(fixture->loop, EVRUN_NOWAIT);
     count = take_channels(fixture, letters, sizeof letters);
     assert_int_equal(count, sizeof letters);
@@ -126,13 +127,39 @@ static void a_drain_answers_what_it_takes_in(void **state)
     fixture_send(push, (struct span[]){span_of("p"), span_of("x")}, 2);
     for (int i = 0; i < 3 * FIXTURE_INBOX_LIMIT; i++)
         fixture_send(dealer, (struct span[]){span_of("d"), span_of("x")}, 2);
-    wait_until_received(fixture);
+    wait_until_received(fixture->ingest.intakes, fixture->ingest.intake_count);
     ingest_drain(&fixture->ingest, fixture_take_inbox, fixture, 10000);
     assert_int_equal(fixture->hub.metrics.messages_published, 3 * FIXTURE_INBOX_LIMIT + 1);
     for (int i = 0; i < 3 * FIXTURE_INBOX_LIMIT; i++) {
         assert_int_equal(zmq_poll(&item, 1, 10000), 1);
         assert_true(zmq_recv(dealer, answer, sizeof answer, 0) > 3);
         assert_memory_equal(answer, "ok ", 3);
+    }
+}
+
+/* More than the kernel holds, and a reader that takes none of it before the server has let go. */
+static void answers_that_are_not_read_yet_survive_the_end(void **state)
+{
+    struct fixture *fixture = *state;
+    void *dealer = fixture_socket(fixture, ZMQ_DEALER);
+    zmq_pollitem_t item = {.socket = dealer, .events = ZMQ_POLLIN};
+    struct text batch = TEXT_EMPTY;
+    int one = 1;
+
+    for (int i = 0; i < 10000; i++)
+        text_append_string(&batch, i == 0 ? "[0" : ",0");
+    text_append_string(&batch, "]");
+    assert_int_equal(zmq_setsockopt(dealer, ZMQ_RCVHWM, &one, sizeof one), 0);
+    assert_int_equal(zmq_connect(dealer, fixture->confirm), 0);
+    for (int i = 0; i < 3; i++)
+        fixture_send(dealer, (struct span[]){text_span(&batch)}, 1);
+    text_finish(&batch);
+    wait_until_received(fixture->ingest.intakes + 1, 1);
+    ingest_drain(&fixture->ingest, fixture_take_inbox, fixture, 10000);
+    assert_int_equal(fixture->hub.metrics.confirmations, 3);
+    for (int i = 0; i < 3 * 10000; i++) {
+        assert_int_equal(zmq_poll(&item, 1, 10000), 1);
+        assert_true(zmq_recv(dealer, NULL, 0, 0) > 0);
     }
 }
 
@@ -170,6 +197,7 @@ int main(void)
         TEST(both_kinds_of_publishers_have_their_turns),
         TEST(a_full_inbox_stops_both_and_room_lets_both_go_on),
         TEST(a_drain_answers_what_it_takes_in),
+        TEST(answers_that_are_not_read_yet_survive_the_end),
         TEST_OF_START(without_confirm_listen_nothing_answers),
         TEST_OF_START(an_endpoint_of_both_kinds_is_an_error_and_leaves_nothing),
     };
