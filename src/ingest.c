@@ -316,6 +316,7 @@ static void let_go(struct ingest *ingest)
     }
 }
 
+/* They are the last ones. */
 static void close_answering(struct ingest *ingest)
 {
     size_t kept = 0;
