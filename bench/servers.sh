@@ -256,6 +256,7 @@ launch_sidecast()
 listen = $1
 [publish]
 listen = $publish
+confirm_listen =
 [access]
 public = bench/*
 [log]

@@ -3,6 +3,6 @@
 #define COMMAND_TOKEN_H
 
 /* See struct command: 0, EXIT_USAGE for a mistake in the arguments, EXIT_CONFIG for one in configuration or the keys. */
-int command_token(int argc, char **argv);
+int command_token_run(int argc, char **argv);
 
 #endif

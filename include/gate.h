@@ -19,13 +19,13 @@
 /* Before the first publish endpoint. `limit`: connections at once over all of them. False: no memory or descriptor. */
 bool gate_init(size_t limit) __attribute__((warn_unused_result));
 void gate_finish(void);
-/* libzmq will accept on this descriptor. */
-void gate_guard(int listening_fd);
+/* libzmq will accept on this descriptor. `answers`: publishers get answers there, so gate_shut_reading leaves them alone. */
+void gate_guard(int listening_fd, bool answers);
 /* The descriptor is going to be closed. */
 void gate_unguard(int listening_fd);
 
 /*
- * Takes no more from the publishers: what they have written can still be read, then libzmq sees the end. A local publisher's next write fails at once
+ * Takes no new publishers, and no more from those who get no answers: what they have written can still be read, then libzmq sees the end. A local publisher's next write fails at once
  * (EPIPE), so that nothing is handed over that nobody will read; over TCP the kernel goes on taking bytes.
  */
 void gate_shut_reading(void);

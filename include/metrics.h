@@ -14,6 +14,7 @@
     X(dropped_too_large, counter, "publications dropped: data above publish.max_bytes") \
     X(dropped_bad_frames, counter, "publications dropped: not 1 to 3 frames") \
     X(dropped_no_memory, counter, "publications dropped: no memory") \
+    X(confirmations, counter, "requests to publish that were answered") \
     X(publishers, gauge, "publishers connected now") \
     X(publishers_refused, counter, "publishers refused: publish.max_connections or descriptors") \
     X(publishers_gone, counter, "publisher connections that ended: left, or cut by ZeroMQ for a frame above publish.max_frame_bytes") \

@@ -23,9 +23,12 @@
     X(fastcgi,   keep_timeout,    time,   "75s",     1,       INT64_C(86400000),              1, "an idle kept connection is closed after this time") \
     X(fastcgi,   max_body,        size,   "1MiB",    0,       INT64_C(67108864),              1, "largest request body; 413 above") \
     X(publish,   listen,          list,   "ipc:///run/sidecast/publish.sock", 0, 0,           0, "ZeroMQ endpoint (ipc:// or tcp://) to take messages on; repeatable") \
+    X(publish,   confirm_listen,  list,   "ipc:///run/sidecast/confirm.sock", 0, 0,           0, "ZeroMQ endpoint (ipc:// or tcp://) to take messages on and answer each; repeatable, empty: none") \
     X(publish,   mode,            mode,   "0660",    0,       0777,                           0, "mode of the ipc sockets") \
     X(publish,   group,           string, "",        0,       0,                              0, "group of the ipc sockets; empty: the process's own") \
     X(publish,   insecure,        flag,   "no",      0,       0,                              0, "allow tcp:// beyond loopback without encryption") \
+    X(publish,   curve_secret_file, string, "",      0,       0,                              0, "file with the server's secret key: then tcp:// takes publishers with CURVE only; empty: none") \
+    X(publish,   curve_clients_file, string, "",     0,       0,                              1, "file with the public keys of publishers that may come with CURVE; empty: all who know the server's") \
     X(publish,   max_bytes,       size,   "1MiB",    1,       INT64_C(67108864),              1, "largest data of one message") \
     X(publish,   max_frame_bytes, size,   "16MiB",   1024,    INT64_C(1073741824),            0, "largest ZeroMQ frame (a batch is one frame); a publisher that sends more is cut") \
     X(publish,   max_batch,       number, "10000",   1,       1000000,                        1, "messages of one frame (a batch, or one for many channels); more are dropped whole") \

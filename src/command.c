@@ -1,11 +1,15 @@
 #include "command.h"
 
+#include "command_keygen.h"
+#include "command_publish.h"
 #include "command_token.h"
 
 #include <string.h>
 
 static const struct command commands[] = {
-    {"token", "make a token for a client", command_token},
+    {"keygen", "make a key pair for CURVE", command_keygen_run},
+    {"publish", "publish a message and print its id", command_publish_run},
+    {"token", "make a token for a client", command_token_run},
     {NULL, NULL, NULL},
 };
 

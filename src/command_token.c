@@ -219,7 +219,7 @@ static int make_token(const struct wish *wish, json_t *claims)
     return code;
 }
 
-int command_token(int argc, char **argv)
+int command_token_run(int argc, char **argv)
 {
     struct wish wish;
     json_t *claims;

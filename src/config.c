@@ -223,6 +223,7 @@ static const char usage[] =
     "Usage: sidecast [-c FILE] [--section.option=value ...]\n"
     "       sidecast --check-config [-c FILE] [--section.option=value ...]\n"
     "       sidecast --healthcheck [-c FILE] [--section.option=value ...]\n"
+    "       sidecast COMMAND ... (publish, keygen; each has its own --help)\n"
     "\n"
     "  -c FILE         read the options of FILE; the command line wins over it\n"
     "  --check-config  read the configuration, say what is wrong with it, and exit with 0 or 1\n"

@@ -114,6 +114,7 @@ static const char *unmet_form(const struct option *option, const char *value)
     case OPTION_fastcgi_listen:
         return address_of_fastcgi(value) ? NULL : "/path (of at most 107 bytes) or host:port";
     case OPTION_publish_listen:
+    case OPTION_publish_confirm_listen:
         return address_of_endpoint(value) ? NULL : "ipc:///path (of at most 107 bytes) or tcp://host:port";
     case OPTION_fastcgi_group:
     case OPTION_publish_group:
@@ -136,7 +137,9 @@ static bool is_beyond_loopback(const struct option *option, const char *value)
 {
     if (option == &options[OPTION_fastcgi_listen])
         return address_of_fastcgi(value) == ADDRESS_BEYOND;
-    return option == &options[OPTION_publish_listen] && address_of_endpoint(value) == ADDRESS_BEYOND;
+    if (option == &options[OPTION_publish_listen] || option == &options[OPTION_publish_confirm_listen])
+        return address_of_endpoint(value) == ADDRESS_BEYOND;
+    return false;
 }
 
 static bool is_given(struct origin origin)
@@ -315,19 +318,24 @@ static bool set_defaults(struct draft *draft)
     return true;
 }
 
-static bool check_listeners(struct draft *draft, const struct option *listen, bool insecure, const char *flag)
+static bool check_listed(struct draft *draft, const struct option *listen)
+{
+    return option_list(listen, draft->settings)->count > 0 ||
+           fail_option(draft, draft->given[listen - options], listen, "at least one address", "");
+}
+
+/* `unless`: what would allow an address beyond loopback, and whether it is so. */
+static bool check_loopback(struct draft *draft, const struct option *listen, bool is_allowed, const char *unless)
 {
     const struct string_list *list = option_list(listen, draft->settings);
-    char expected[96];
+    char expected[128];
     size_t i = 0;
 
-    if (list->count == 0)
-        return fail_option(draft, draft->given[listen - options], listen, "at least one address", "");
-    if (insecure || !is_given(draft->beyond[listen - options]))
+    if (is_allowed || !is_given(draft->beyond[listen - options]))
         return true;
     while (!is_beyond_loopback(listen, list->items[i]))
         i++;
-    snprintf(expected, sizeof expected, "a loopback address, unless %s = yes", flag);
+    snprintf(expected, sizeof expected, "a loopback address, unless %s", unless);
     return fail_option(draft, draft->beyond[listen - options], listen, expected, list->items[i]);
 }
 
@@ -345,6 +353,21 @@ static bool check_frame_bytes(struct draft *draft)
              settings->publish_max_bytes);
     snprintf(value, sizeof value, "%" PRId64, settings->publish_max_frame_bytes);
     return fail_option(draft, origin, &options[OPTION_publish_max_frame_bytes], expected, value);
+}
+
+static bool check_publishers(struct draft *draft)
+{
+    const struct settings *settings = draft->settings;
+    const struct option *clients = &options[OPTION_publish_curve_clients_file];
+    bool has_curve = *settings->publish_curve_secret_file;
+
+    if (*settings->publish_curve_clients_file && !has_curve)
+        return fail_option(draft, draft->given[clients - options], clients, "publish.curve_secret_file, too", settings->publish_curve_clients_file);
+    for (enum option_id id = OPTION_publish_listen; id <= OPTION_publish_confirm_listen; id++)
+        if (!check_loopback(draft, &options[id], settings->publish_insecure || has_curve,
+                            "publish.curve_secret_file is given, or publish.insecure = yes"))
+            return false;
+    return check_listed(draft, &options[OPTION_publish_listen]);
 }
 
 static void resolve_rules(struct settings *settings)
@@ -368,9 +391,9 @@ bool draft_end(struct draft *draft)
     const struct settings *settings = draft->settings;
 
     if (!set_defaults(draft) ||
-        !check_listeners(draft, &options[OPTION_fastcgi_listen], settings->fastcgi_insecure, "fastcgi.insecure") ||
-        !check_listeners(draft, &options[OPTION_publish_listen], settings->publish_insecure, "publish.insecure") ||
-        !check_frame_bytes(draft))
+        !check_listed(draft, &options[OPTION_fastcgi_listen]) ||
+        !check_loopback(draft, &options[OPTION_fastcgi_listen], settings->fastcgi_insecure, "fastcgi.insecure = yes") ||
+        !check_publishers(draft) || !check_frame_bytes(draft))
         return false;
     resolve_rules(draft->settings);
     return true;

@@ -29,7 +29,14 @@ enum mark { MARK_NONE, MARK_PUBLISHER, MARK_PUBLISHER_OUT /* of the epoll set */
 /* A connection that libzmq has. Its inode tells whether the descriptor still is that connection: libzmq does not say when it closes one. */
 struct publisher {
     int fd;
+    bool is_answered;
     ino_t inode;
+};
+
+/* A listening socket that libzmq accepts on. */
+struct guarded {
+    int fd;
+    bool answers;
 };
 
 /* accept4 has no argument to carry a context, so this is the process's. */
@@ -40,7 +47,7 @@ static struct {
     size_t limit;
     uint64_t refused;
     int64_t in_vain_ms; /* monotonic clock: when a sweep last found that nobody had left */
-    int guarded[GUARDED_MAX];
+    struct guarded guarded[GUARDED_MAX];
     size_t guarded_count;
     int reserve; /* a descriptor to give up when there are no others; -1: none */
     atomic_uchar *marks; /* by descriptor, enum mark; owned */
@@ -106,11 +113,11 @@ void gate_finish(void)
     pthread_mutex_unlock(&gate.lock);
 }
 
-void gate_guard(int listening_fd)
+void gate_guard(int listening_fd, bool answers)
 {
     pthread_mutex_lock(&gate.lock);
     if (gate.guarded_count < GUARDED_MAX)
-        gate.guarded[gate.guarded_count++] = listening_fd;
+        gate.guarded[gate.guarded_count++] = (struct guarded){listening_fd, answers};
     pthread_mutex_unlock(&gate.lock);
 }
 
@@ -118,18 +125,22 @@ void gate_unguard(int listening_fd)
 {
     pthread_mutex_lock(&gate.lock);
     for (size_t i = 0; i < gate.guarded_count; i++)
-        if (gate.guarded[i] == listening_fd)
+        if (gate.guarded[i].fd == listening_fd)
             gate.guarded[i--] = gate.guarded[--gate.guarded_count];
     pthread_mutex_unlock(&gate.lock);
 }
 
-static bool is_guarded(int listening_fd)
+static bool is_guarded(int listening_fd, bool *answers)
 {
     bool guarded = false;
 
+    *answers = false;
     pthread_mutex_lock(&gate.lock);
     for (size_t i = 0; i < gate.guarded_count; i++)
-        guarded |= gate.guarded[i] == listening_fd;
+        if (gate.guarded[i].fd == listening_fd) {
+            guarded = true;
+            *answers = gate.guarded[i].answers;
+        }
     pthread_mutex_unlock(&gate.lock);
     return guarded;
 }
@@ -152,7 +163,7 @@ static void sweep(void)
     gate.count = kept;
 }
 
-static bool admit(int fd)
+static bool admit(int fd, bool is_answered)
 {
     int64_t now_ms = clock_monotonic_ms();
     bool admitted;
@@ -165,7 +176,7 @@ static bool admit(int fd)
     }
     admitted = gate.publishers && gate.count < gate.limit;
     if (admitted)
-        gate.publishers[gate.count++] = (struct publisher){fd, inode_of(fd)};
+        gate.publishers[gate.count++] = (struct publisher){fd, is_answered, inode_of(fd)};
     else
         gate.refused++;
     pthread_mutex_unlock(&gate.lock);
@@ -178,7 +189,8 @@ void gate_shut_reading(void)
     sweep();
     gate.limit = 0; /* who comes back waits for the next server */
     for (size_t i = 0; i < gate.count; i++)
-        shutdown(gate.publishers[i].fd, SHUT_RD);
+        if (!gate.publishers[i].is_answered)
+            shutdown(gate.publishers[i].fd, SHUT_RD);
     pthread_mutex_unlock(&gate.lock);
 }
 
@@ -229,9 +241,9 @@ static bool is_lack(int error)
 }
 
 /* On a guarded socket: what libzmq is told instead of `accepted`, or of errno when that is -1. */
-static int guard(int listening_fd, int accepted)
+static int guard(int listening_fd, int accepted, bool answers)
 {
-    if (accepted >= 0 ? admit(accepted) : !is_lack(errno))
+    if (accepted >= 0 ? admit(accepted, answers) : !is_lack(errno))
         return accepted;
     if (accepted >= 0)
         close(accepted);
@@ -244,10 +256,10 @@ static int guard(int listening_fd, int accepted)
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
     int accepted = (int)syscall(SYS_accept4, fd, address, length, flags);
-    bool guarded = is_guarded(fd);
+    bool answers, guarded = is_guarded(fd, &answers);
 
     if (guarded)
-        accepted = guard(fd, accepted);
+        accepted = guard(fd, accepted, answers);
     if (accepted >= 0)
         set_mark(accepted, guarded ? MARK_PUBLISHER : MARK_NONE);
     return accepted;

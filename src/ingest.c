@@ -1,89 +1,36 @@
 /*
  * Ingest. ZMQ_FD is edge-triggered: ZMQ_EVENTS is read before every sleep, and where a turn stops before EAGAIN it keeps the loop awake itself, because
- * the descriptor will not. Listening sockets are made by listener.h and bounded by gate.h; libzmq gets their descriptors.
+ * the descriptor will not. Within a turn a socket that was read empty is not asked again: that would be a system call each time.
  */
 #include "ingest.h"
 
 #include "clock.h"
+#include "confirm.h"
+#include "curve.h"
 #include "gate.h"
 #include "state.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <zmq.h>
 
 enum {
     TURN_MESSAGES = 1024,
     TURN_BYTES = 4 * 1024 * 1024,
-    FRAMES_MAX = 3,
-    HANDSHAKE_MS = 5000, /* a connection that says nothing gives its place to the next publisher */
     QUIET_MS = 20, /* a publisher that sent nothing for so long has nothing on the way within this machine */
 };
 
-static const char MONITOR_ENDPOINT[] = "inproc://publishers";
-
-/* --- reading --- */
-
-enum receive { RECEIVE_MESSAGE, RECEIVE_NONE };
-
-/* Of one turn: libzmq lets go of a frame when the next one is received into its place. The last place is for surplus ones. */
-struct frames {
-    zmq_msg_t items[FRAMES_MAX + 1];
-};
-
-static void frames_init(struct frames *frames)
-{
-    for (int i = 0; i <= FRAMES_MAX; i++)
-        zmq_msg_init(&frames->items[i]);
-}
-
-static void frames_finish(struct frames *frames)
-{
-    for (int i = 0; i <= FRAMES_MAX; i++)
-        zmq_msg_close(&frames->items[i]);
-}
-
-/* A signal interrupts also a call that does not wait; between two frames that must not pass for the end. */
-static bool receive_frame(void *socket, zmq_msg_t *frame)
-{
-    int size;
-
-    do
-        size = zmq_msg_recv(frame, socket, ZMQ_DONTWAIT);
-    while (size < 0 && errno == EINTR);
-    return size >= 0;
-}
-
-/* One multipart message; of surplus frames only their number is kept. */
-static enum receive receive(struct ingest *ingest, struct frames *frames, size_t *count)
-{
-    *count = 0;
-    for (;;) {
-        zmq_msg_t *frame = &frames->items[*count < FRAMES_MAX ? *count : FRAMES_MAX];
-
-        if (!receive_frame(ingest->socket, frame))
-            return RECEIVE_NONE;
-        (*count)++;
-        if (!zmq_msg_more(frame))
-            return RECEIVE_MESSAGE;
-    }
-}
+/* --- the turn --- */
 
 /* The bytes of one message that was handed on; 0 when there is none. */
-static size_t take_message(struct ingest *ingest, struct frames *frames)
+static size_t take_message(struct ingest *ingest, struct intake *intake, struct intake_message *message)
 {
-    struct span spans[FRAMES_MAX];
-    size_t count, bytes = 1;
-
-    if (receive(ingest, frames, &count) == RECEIVE_NONE)
+    if (!intake_receive(intake, message))
         return 0;
-    for (size_t i = 0; i < count && i < FRAMES_MAX; i++) {
-        spans[i] = (struct span){zmq_msg_data(&frames->items[i]), zmq_msg_size(&frames->items[i])};
-        bytes += spans[i].size;
-    }
-    hub_take_frames(ingest->hub, spans, count);
-    return bytes;
+    if (intake->answers)
+        confirm_take(ingest->hub, intake, message);
+    else
+        hub_take_frames(ingest->hub, message->spans, message->count, NULL);
+    return message->bytes;
 }
 
 static void set_time(struct ingest *ingest)
@@ -91,18 +38,6 @@ static void set_time(struct ingest *ingest)
     ingest->hub->now_ms = clock_monotonic_ms();
     ingest->hub->wall_ms = clock_wall_ms();
     state_reserve(ingest->state, ingest->hub->newest, ingest->hub->wall_ms);
-}
-
-static bool has_messages(struct ingest *ingest)
-{
-    int events, result;
-    size_t size = sizeof events;
-
-    /* A signal is not "no": where a turn left messages behind, nothing would wake us for them. */
-    do
-        result = zmq_getsockopt(ingest->socket, ZMQ_EVENTS, &events, &size);
-    while (result < 0 && errno == EINTR);
-    return result == 0 && (events & ZMQ_POLLIN) != 0;
 }
 
 /* Whether an inbox is full. Then the worker that makes room rings. */
@@ -114,9 +49,37 @@ static bool is_stuck(struct ingest *ingest)
     return !hub_has_room(ingest->hub);
 }
 
+/* One message of each socket in turns; NULL: all were read empty. */
+static struct intake *next_intake(struct ingest *ingest)
+{
+    for (size_t i = 0; i < ingest->intake_count; i++) {
+        struct intake *intake = &ingest->intakes[ingest->next];
+
+        ingest->next = ingest->next + 1 < ingest->intake_count ? ingest->next + 1 : 0;
+        if (intake->has_more)
+            return intake;
+    }
+    return NULL;
+}
+
+/* The same of the next socket that has one; 0 when none has. */
+static size_t take_next(struct ingest *ingest, struct intake_message *message)
+{
+    struct intake *intake;
+
+    while ((intake = next_intake(ingest))) {
+        size_t taken = take_message(ingest, intake, message);
+
+        if (taken > 0)
+            return taken;
+        intake->has_more = false;
+    }
+    return 0;
+}
+
 enum turn { TURN_EMPTY, TURN_MORE, TURN_STUCK };
 
-static enum turn take_messages(struct ingest *ingest, struct frames *frames)
+static enum turn take_messages(struct ingest *ingest, struct intake_message *message)
 {
     size_t bytes = 0, taken;
 
@@ -125,7 +88,7 @@ static enum turn take_messages(struct ingest *ingest, struct frames *frames)
             ingest->hub->metrics.ingest_pauses++;
             return TURN_STUCK;
         }
-        taken = take_message(ingest, frames);
+        taken = take_next(ingest, message);
         if (taken == 0)
             return TURN_EMPTY;
         bytes += taken;
@@ -135,52 +98,30 @@ static enum turn take_messages(struct ingest *ingest, struct frames *frames)
 
 static enum turn take_turn(struct ingest *ingest)
 {
-    struct frames frames;
+    struct intake_message message;
     enum turn turn;
+    bool any = false;
 
-    if (!has_messages(ingest))
+    for (size_t i = 0; i < ingest->intake_count; i++)
+        any |= ingest->intakes[i].has_more = intake_has_messages(&ingest->intakes[i]);
+    if (!any)
         return TURN_EMPTY;
     set_time(ingest);
-    frames_init(&frames);
-    turn = take_messages(ingest, &frames);
-    frames_finish(&frames);
+    intake_message_init(&message);
+    turn = take_messages(ingest, &message);
+    intake_message_finish(&message);
     hub_flush(ingest->hub);
     return turn;
 }
 
-/* --- publishers that come and go --- */
-
-static bool receive_event(struct ingest *ingest, unsigned *event)
-{
-    zmq_msg_t frame;
-    uint16_t number = 0;
-    bool received;
-
-    zmq_msg_init(&frame);
-    received = receive_frame(ingest->monitor, &frame);
-    if (received && zmq_msg_size(&frame) >= sizeof number)
-        memcpy(&number, zmq_msg_data(&frame), sizeof number);
-    while (received && zmq_msg_more(&frame))
-        if (!receive_frame(ingest->monitor, &frame))
-            break;
-    zmq_msg_close(&frame);
-    *event = number;
-    return received;
-}
-
-/* Before every sleep: the monitor's descriptor is edge-triggered too, and what is not read stays in memory. */
+/* Monitors' descriptors are edge-triggered too, and what is not read stays in memory. */
 static void take_events(struct ingest *ingest)
 {
     struct metrics *metrics = &ingest->hub->metrics;
     bool any = false;
-    unsigned event;
 
-    while (receive_event(ingest, &event)) {
-        any = true;
-        metrics->publishers_gone += event == ZMQ_EVENT_DISCONNECTED;
-        metrics->publishers_failed += event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
-                                      event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-    }
+    for (size_t i = 0; i < ingest->intake_count; i++)
+        any |= intake_take_events(&ingest->intakes[i], metrics);
     if (!any)
         return;
     metrics->publishers = gate_count();
@@ -193,6 +134,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 
     (void)events;
     take_events(ingest);
+    zap_take(&ingest->zap);
     if (take_turn(ingest) == TURN_MORE)
         ev_idle_start(loop, &ingest->more);
     else
@@ -216,104 +158,83 @@ static void on_room(struct ev_loop *loop, ev_io *watcher, int events)
     bell_hear(ingest->room);
 }
 
-/* Only wakes the loop. */
-static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
-{
-    (void)loop;
-    (void)watcher;
-    (void)events;
-}
-
 /* --- set-up --- */
 
-static int fd_of(void *socket)
+static bool has_curve(const struct intake_kind *kind, const char *name)
 {
-    int fd = -1;
-    size_t size = sizeof fd;
-
-    (void)zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
-    return fd;
+    return kind->curve_secret && strncmp(name, "tcp://", strlen("tcp://")) == 0;
 }
 
-static bool open_monitor(struct ingest *ingest)
+/* The socket for those of `names` that are, or are not, to have CURVE, if there are any. */
+static bool open_intake(struct ingest *ingest, const struct settings *settings, const struct string_list *names, bool with_curve,
+                        struct intake_kind kind, char *error, size_t size)
 {
-    int no_limit = 0;
-    int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    struct intake *intake = NULL;
+    struct intake_kind own = {kind.answers, with_curve ? kind.curve_secret : NULL};
 
-    if (zmq_socket_monitor(ingest->socket, MONITOR_ENDPOINT, events) < 0)
-        return false;
-    ingest->monitor = zmq_socket(ingest->zmq, ZMQ_PAIR);
-    /* Without a limit: libzmq's thread would wait, and take no messages, while nobody reads. */
-    return ingest->monitor && zmq_setsockopt(ingest->monitor, ZMQ_RCVHWM, &no_limit, sizeof no_limit) == 0 &&
-           zmq_connect(ingest->monitor, MONITOR_ENDPOINT) == 0;
+    for (size_t i = 0; i < names->count; i++) {
+        if (has_curve(&kind, names->items[i]) != with_curve)
+            continue;
+        if (!intake) {
+            intake = &ingest->intakes[ingest->intake_count++];
+            if (!intake_open(intake, ingest->loop, ingest->zmq, settings, &own)) {
+                snprintf(error, size, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+                return false;
+            }
+        }
+        if (!intake_listen(intake, settings, names->items[i], error, size))
+            return false;
+        log_write(LOG_NOTICE, "%s listens on %s%s", kind.answers ? "publish.confirm" : "publish",
+                  intake->endpoints[intake->endpoint_count - 1].endpoint, with_curve ? " with CURVE" : "");
+    }
+    return true;
 }
 
-static bool open_socket(struct ingest *ingest, const struct settings *settings)
+static bool open_intakes(struct ingest *ingest, const struct settings *settings, const char *curve_secret, char *error, size_t size)
 {
-    int hwm = (int)settings->publish_receive_hwm, on = 1, handshake_ms = HANDSHAKE_MS;
-    int64_t frame_bytes = settings->publish_max_frame_bytes;
+    struct intake_kind publish = {false, curve_secret}, confirm = {true, curve_secret};
 
+    return open_intake(ingest, settings, &settings->publish_listen, false, publish, error, size) &&
+           open_intake(ingest, settings, &settings->publish_listen, true, publish, error, size) &&
+           open_intake(ingest, settings, &settings->publish_confirm_listen, false, confirm, error, size) &&
+           open_intake(ingest, settings, &settings->publish_confirm_listen, true, confirm, error, size);
+}
+
+static bool open_zmq(struct ingest *ingest, const struct settings *settings, char *error, size_t size)
+{
     ingest->zmq = zmq_ctx_new();
-    if (!ingest->zmq)
-        return false;
-    ingest->socket = zmq_socket(ingest->zmq, ZMQ_PULL);
-    return ingest->socket && zmq_setsockopt(ingest->socket, ZMQ_RCVHWM, &hwm, sizeof hwm) == 0 &&
-           zmq_setsockopt(ingest->socket, ZMQ_MAXMSGSIZE, &frame_bytes, sizeof frame_bytes) == 0 &&
-           zmq_setsockopt(ingest->socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms) == 0 &&
-           zmq_setsockopt(ingest->socket, ZMQ_TCP_KEEPALIVE, &on, sizeof on) == 0 && open_monitor(ingest);
-}
-
-static bool hand_over(struct ingest *ingest, struct ingest_endpoint *endpoint)
-{
-    int fd = listener_release(&endpoint->listener);
-
-    endpoint->guarded_fd = fd;
-    gate_guard(fd);
-    if (zmq_setsockopt(ingest->socket, ZMQ_USE_FD, &fd, sizeof fd) == 0 && zmq_bind(ingest->socket, endpoint->endpoint) == 0)
+    if (ingest->zmq && gate_init((size_t)settings->publish_max_connections))
         return true;
-    gate_unguard(fd);
-    endpoint->listener.fd = fd;
+    snprintf(error, size, "cannot start ZeroMQ: %s", zmq_strerror(errno));
     return false;
 }
 
-/* The part of an endpoint behind `ipc://` or `tcp://`. */
-static const char *address_part(const char *endpoint)
+/* The secret key is nowhere but in libzmq when this is over. */
+static bool open_all(struct ingest *ingest, const struct settings *settings, char *error, size_t size)
 {
-    return strstr(endpoint, "://") + 3;
-}
+    char secret[CURVE_TEXT] = "";
+    bool is_open, wants_curve = *settings->publish_curve_secret_file;
 
-static bool open_endpoint(struct ingest *ingest, const struct settings *settings, const char *name, char *error, size_t size)
-{
-    struct ingest_endpoint *endpoint = &ingest->endpoints[ingest->endpoint_count];
-    struct listener_options options = {settings->publish_mode, settings->publish_group, (int)settings->publish_max_connections};
-
-    if (!listener_open(&endpoint->listener, address_part(name), &options, error, size))
+    if (!open_zmq(ingest, settings, error, size))
         return false;
-    ingest->endpoint_count++;
-    snprintf(endpoint->endpoint, sizeof endpoint->endpoint, "%.6s%s", name, endpoint->listener.address);
-    if (!hand_over(ingest, endpoint)) {
-        snprintf(error, size, "cannot bind %s: %s", name, zmq_strerror(errno));
-        return false;
-    }
-    log_write(LOG_NOTICE, "publish listens on %s", endpoint->endpoint);
-    return true;
+    if (wants_curve && (!curve_read_secret(settings->publish_curve_secret_file, secret, error, size) ||
+                        !zap_open(&ingest->zap, ingest->loop, ingest->zmq, settings->publish_curve_clients_file, error, size)))
+        is_open = false;
+    else
+        is_open = open_intakes(ingest, settings, wants_curve ? secret : NULL, error, size);
+    explicit_bzero(secret, sizeof secret);
+    return is_open;
 }
 
 static void start_watchers(struct ingest *ingest)
 {
-    ev_io_init(&ingest->readable, on_readable, fd_of(ingest->socket), EV_READ);
-    ev_io_init(&ingest->monitored, on_readable, fd_of(ingest->monitor), EV_READ);
     ev_io_init(&ingest->made_room, on_room, ingest->room->fd, EV_READ);
     ev_prepare_init(&ingest->turn, on_turn);
     ev_idle_init(&ingest->more, on_more);
-    ingest->monitored.data = ingest;
     ingest->made_room.data = ingest;
     ingest->turn.data = ingest;
     /* Before the worker's turn, which then finds the messages in its inbox. */
     ev_set_priority(&ingest->turn, EV_MAXPRI);
-    ev_io_start(ingest->loop, &ingest->readable);
-    ev_io_start(ingest->loop, &ingest->monitored);
     ev_io_start(ingest->loop, &ingest->made_room);
     ev_prepare_start(ingest->loop, &ingest->turn);
 }
@@ -321,22 +242,21 @@ static void start_watchers(struct ingest *ingest)
 bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct bell *room,
                  struct state *state, char *error, size_t size)
 {
-    const struct string_list *names = &settings->publish_listen;
-
     *ingest = (struct ingest){.loop = loop, .hub = hub, .room = room, .state = state};
-    ingest->endpoints = calloc(names->count, sizeof *ingest->endpoints);
-    if (!ingest->endpoints || !gate_init((size_t)settings->publish_max_connections) || !open_socket(ingest, settings)) {
-        snprintf(error, size, "cannot start ZeroMQ: %s", zmq_strerror(errno));
+    if (!open_all(ingest, settings, error, size)) {
         ingest_finish(ingest);
         return false;
     }
-    for (size_t i = 0; i < names->count; i++)
-        if (!open_endpoint(ingest, settings, names->items[i], error, size)) {
-            ingest_finish(ingest);
-            return false;
-        }
     start_watchers(ingest);
     return true;
+}
+
+void ingest_reload(struct ingest *ingest, const struct settings *settings)
+{
+    char error[512];
+
+    if (!zap_reload(&ingest->zap, settings->publish_curve_clients_file, error, sizeof error))
+        log_write(LOG_ERROR, "reload: %s, the old list holds", error);
 }
 
 /* --- stopping --- */
@@ -344,12 +264,12 @@ bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct setti
 /* `end_ms`: not longer than that. */
 static void take_all(struct ingest *ingest, void (*take_inbox)(void *context), void *context, int64_t end_ms)
 {
-    struct frames frames;
+    struct intake_message message;
     size_t bytes = 0, taken;
 
     set_time(ingest);
-    frames_init(&frames);
-    while (ingest->hub->now_ms < end_ms && (taken = take_message(ingest, &frames)) > 0) {
+    intake_message_init(&message);
+    while (ingest->hub->now_ms < end_ms && (taken = take_next(ingest, &message)) > 0) {
         bytes += taken;
         if (bytes < TURN_BYTES && hub_has_room(ingest->hub))
             continue;
@@ -358,69 +278,83 @@ static void take_all(struct ingest *ingest, void (*take_inbox)(void *context), v
         set_time(ingest);
         bytes = 0;
     }
-    frames_finish(&frames);
+    intake_message_finish(&message);
     hub_flush(ingest->hub);
+}
+
+static bool wait_for_more(struct ingest *ingest)
+{
+    zmq_pollitem_t items[INGEST_INTAKES];
+    bool any;
+
+    for (size_t i = 0; i < ingest->intake_count; i++)
+        items[i] = (zmq_pollitem_t){.socket = ingest->intakes[i].socket, .events = ZMQ_POLLIN};
+    any = zmq_poll(items, (int)ingest->intake_count, QUIET_MS) > 0;
+    for (size_t i = 0; any && i < ingest->intake_count; i++)
+        ingest->intakes[i].has_more = items[i].revents & ZMQ_POLLIN;
+    return any;
 }
 
 /* Until publishers pause (the loop stands still meanwhile): what is still in the kernel's buffers is on its way through ZeroMQ's thread. */
 static void take_until_quiet(struct ingest *ingest, void (*take_inbox)(void *context), void *context, int64_t limit_ms)
 {
     int64_t end_ms = clock_monotonic_ms() + limit_ms;
-    zmq_pollitem_t item = {.socket = ingest->socket, .events = ZMQ_POLLIN};
 
+    for (size_t i = 0; i < ingest->intake_count; i++)
+        ingest->intakes[i].has_more = true;
     do
         take_all(ingest, take_inbox, context, end_ms);
-    while (clock_monotonic_ms() < end_ms && zmq_poll(&item, 1, QUIET_MS) > 0);
+    while (clock_monotonic_ms() < end_ms && wait_for_more(ingest));
 }
 
-static void close_endpoints(struct ingest *ingest)
+/* Those who get answers take them until the end; what they send from now on nobody answers. */
+static void let_go(struct ingest *ingest)
 {
-    for (size_t i = 0; i < ingest->endpoint_count; i++) {
-        struct ingest_endpoint *endpoint = &ingest->endpoints[i];
+    for (size_t i = 0; i < ingest->intake_count; i++) {
+        struct intake *intake = &ingest->intakes[i];
 
-        listener_unlink(&endpoint->listener);
-        if (endpoint->guarded_fd > 0 && endpoint->listener.fd < 0) {
-            (void)zmq_unbind(ingest->socket, endpoint->endpoint);
-            gate_unguard(endpoint->guarded_fd);
-        }
-        listener_close(&endpoint->listener);
+        if (!intake->answers)
+            intake_unbind(intake);
+        intake->has_more = !intake->answers;
     }
-    ingest->endpoint_count = 0;
+}
+
+/* They are the last ones. */
+static void close_answering(struct ingest *ingest)
+{
+    size_t kept = 0;
+
+    while (kept < ingest->intake_count && !ingest->intakes[kept].answers)
+        kept++;
+    for (size_t i = kept; i < ingest->intake_count; i++)
+        intake_close(&ingest->intakes[i]);
+    ingest->intake_count = kept;
+    ingest->next = 0;
 }
 
 void ingest_drain(struct ingest *ingest, void (*take_inbox)(void *context), void *context, int64_t limit_ms)
 {
-    for (size_t i = 0; i < ingest->endpoint_count; i++)
-        listener_unlink(&ingest->endpoints[i].listener);
+    for (size_t i = 0; i < ingest->intake_count; i++)
+        intake_unlink(&ingest->intakes[i]);
     gate_shut_reading();
     take_until_quiet(ingest, take_inbox, context, limit_ms);
-    close_endpoints(ingest);
+    let_go(ingest);
     take_all(ingest, take_inbox, context, INT64_MAX);
+    close_answering(ingest);
 }
 
 void ingest_finish(struct ingest *ingest)
 {
-    int none = 0;
-
     if (ingest->turn.data) {
-        ev_io_stop(ingest->loop, &ingest->readable);
-        ev_io_stop(ingest->loop, &ingest->monitored);
         ev_io_stop(ingest->loop, &ingest->made_room);
         ev_prepare_stop(ingest->loop, &ingest->turn);
         ev_idle_stop(ingest->loop, &ingest->more);
     }
-    close_endpoints(ingest);
-    if (ingest->socket)
-        (void)zmq_socket_monitor(ingest->socket, NULL, 0); /* or libzmq's thread could wait for a reader for ever */
-    if (ingest->monitor) {
-        zmq_setsockopt(ingest->monitor, ZMQ_LINGER, &none, sizeof none);
-        zmq_close(ingest->monitor);
-    }
-    if (ingest->socket)
-        zmq_close(ingest->socket);
+    for (size_t i = 0; i < ingest->intake_count; i++)
+        intake_close(&ingest->intakes[i]);
+    zap_close(&ingest->zap);
     if (ingest->zmq)
         zmq_ctx_term(ingest->zmq);
-    free(ingest->endpoints);
     gate_finish();
     *ingest = (struct ingest){0};
 }

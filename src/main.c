@@ -42,7 +42,7 @@ static bool parse(struct command_line *line, int argc, char **argv)
         else if (strncmp(word, "--", 2) == 0 && strchr(word, '='))
             line->overrides[line->override_count++] = argv[i];
         else {
-            fprintf(stderr, "sidecast: %s: expected -c FILE, --section.option=value, --check-config, --healthcheck, --help or --version\n",
+            fprintf(stderr, "sidecast: %s: expected -c FILE, --section.option=value, --check-config, --healthcheck, --help, --version or a command\n",
                     word);
             return false;
         }

@@ -199,6 +199,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
     }
     crew_order(&server->crew, WORKER_RELOAD);
     crew_resume(&server->crew);
+    ingest_reload(&server->ingest, server->settings);
     log_set_level(server->settings->log_level);
     log_write(LOG_NOTICE, "reload: done");
 }

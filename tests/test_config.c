@@ -71,6 +71,7 @@ static void without_file_and_arguments_the_defaults_hold(void **state)
     assert_true(config_read(&settings, NULL, NULL, NULL, &error));
     expect_list(&settings.fastcgi_listen, "/run/sidecast/fastcgi.sock", NULL);
     expect_list(&settings.publish_listen, "ipc:///run/sidecast/publish.sock", NULL);
+    expect_list(&settings.publish_confirm_listen, "ipc:///run/sidecast/confirm.sock", NULL);
     expect_list(&settings.access_public, NULL, NULL);
     assert_int_equal(settings.fastcgi_mode, 0660);
     assert_int_equal(settings.publish_max_bytes, 1048576);
@@ -207,7 +208,14 @@ static void errors_over_several_options_name_the_line_to_change(void **state)
         {"[fastcgi]\nlisten = 127.0.0.1:1\nlisten = 0.0.0.0:1\nlisten = *:2\n",
          "s.conf:3: fastcgi.listen: expected a loopback address, unless fastcgi.insecure = yes, got `0.0.0.0:1`"},
         {"[fastcgi]\ninsecure = yes\n[publish]\nlisten = tcp://*:5555\n",
-         "s.conf:4: publish.listen: expected a loopback address, unless publish.insecure = yes, got `tcp://*:5555`"},
+         "s.conf:4: publish.listen: expected a loopback address, unless publish.curve_secret_file is given, or publish.insecure = yes, got `tcp://*:5555`"},
+        {"[publish]\nlisten = tcp://127.0.0.1:1\nconfirm_listen = tcp://10.0.0.1:1\n",
+         "s.conf:3: publish.confirm_listen: expected a loopback address, unless publish.curve_secret_file is given, or publish.insecure = yes, got "
+         "`tcp://10.0.0.1:1`"},
+        {"[publish]\nconfirm_listen = /confirm.sock\n",
+         "s.conf:2: publish.confirm_listen: expected ipc:///path (of at most 107 bytes) or tcp://host:port, got `/confirm.sock`"},
+        {"[publish]\ncurve_clients_file = /list\n",
+         "s.conf:2: publish.curve_clients_file: expected publish.curve_secret_file, too, got `/list`"},
         {"[publish]\nlisten =\n", "s.conf:2: publish.listen: expected at least one address, got ``"},
         {"[publish]\nmax_bytes = 2KiB\nmax_frame_bytes = 1KiB\n",
          "s.conf:3: publish.max_frame_bytes: expected publish.max_frame_bytes to be at least publish.max_bytes "
@@ -229,6 +237,26 @@ static void insecure_listeners_start_when_told_so(void **state)
     (void)state;
     expect_read(&settings, "[fastcgi]\nlisten = *:1\ninsecure = yes\n[publish]\ninsecure = yes\nlisten = tcp://[::]:2\n", NULL);
     assert_true(settings.fastcgi_insecure);
+    config_finish(&settings);
+}
+
+static void publishers_with_curve_may_come_from_everywhere(void **state)
+{
+    struct settings settings;
+
+    (void)state;
+    expect_read(&settings, "[publish]\nlisten = tcp://*:1\nconfirm_listen = tcp://[::]:2\ncurve_secret_file = /key\n", NULL);
+    assert_false(settings.publish_insecure);
+    config_finish(&settings);
+}
+
+static void answers_can_be_switched_off(void **state)
+{
+    struct settings settings;
+
+    (void)state;
+    expect_read(&settings, "[publish]\nconfirm_listen =\n", NULL);
+    assert_int_equal(settings.publish_confirm_listen.count, 0);
     config_finish(&settings);
 }
 
@@ -459,6 +487,8 @@ int main(void)
         cmocka_unit_test(errors_of_the_file_name_line_option_and_expectation),
         cmocka_unit_test(errors_over_several_options_name_the_line_to_change),
         cmocka_unit_test(insecure_listeners_start_when_told_so),
+        cmocka_unit_test(publishers_with_curve_may_come_from_everywhere),
+        cmocka_unit_test(answers_can_be_switched_off),
         cmocka_unit_test(bytes_that_end_a_c_string_are_an_error),
         cmocka_unit_test(a_file_that_cannot_be_read_is_an_error),
         cmocka_unit_test(a_rule_holds_the_general_values_wherever_they_stand),

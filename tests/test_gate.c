@@ -60,7 +60,7 @@ static int bind_pull(struct fixture *fixture)
     int none = 0, hwm = HWM;
 
     fixture->guarded_fd = listener_release(&fixture->listener);
-    gate_guard(fixture->guarded_fd);
+    gate_guard(fixture->guarded_fd, false);
     fixture->zmq = zmq_ctx_new();
     fixture->pull = zmq_socket(fixture->zmq, ZMQ_PULL);
     zmq_setsockopt(fixture->pull, ZMQ_LINGER, &none, sizeof none);

@@ -1,39 +1,18 @@
-/* Ingest with a real publisher, while signals interrupt its calls. */
-#include "ingest.h"
-
-#include "clock.h"
-#include "config.h"
-#include "message.h"
-#include "state.h"
+/* Ingest with real publishers, while signals interrupt its calls. */
+#include "ingest_fixture.h"
 #include "table.h"
+#include "text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include <errno.h>
-#include <unistd.h>
-#include <zmq.h>
 
-enum { MESSAGES = 200, INBOX_LIMIT = 1000 };
-
-struct fixture {
-    char directory[32], endpoint[80], option[112];
-    struct settings settings;
-    struct ev_loop *loop;
-    struct inbox inbox;
-    struct inbox *inboxes[1];
-    struct bell room;
-    struct state state;
-    struct hub hub;
-    struct ingest ingest;
-    void *zmq, *publisher;
-};
+enum { MESSAGES = 200 };
 
 /* --- a call that a signal interrupts, each third time --- */
 
@@ -51,67 +30,15 @@ int __wrap_zmq_msg_recv(zmq_msg_t *frame, void *socket, int flags)
     return -1;
 }
 
-/* --- set-up --- */
-
-static void ignore(void *context)
-{
-    (void)context;
-}
-
-static int make(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    char *overrides[] = {fixture->option, NULL};
-    struct event_id start = {clock_wall_ms(), 0};
-    struct config_error error;
-    char text[256];
-
-    *state = fixture;
-    strcpy(fixture->directory, "/tmp/ingest.XXXXXX");
-    if (!mkdtemp(fixture->directory))
-        return -1;
-    snprintf(fixture->endpoint, sizeof fixture->endpoint, "ipc://%s/socket", fixture->directory);
-    snprintf(fixture->option, sizeof fixture->option, "--publish.listen=%s", fixture->endpoint);
-    fixture->loop = ev_loop_new(EVFLAG_AUTO);
-    inbox_init(&fixture->inbox, INBOX_LIMIT, ignore, NULL);
-    fixture->inboxes[0] = &fixture->inbox;
-    if (!config_read(&fixture->settings, NULL, "defaults", overrides, &error) || !bell_init(&fixture->room) ||
-        !state_init(&fixture->state, "", start.ms, &start, text, sizeof text))
-        return -1;
-    hub_init(&fixture->hub, &fixture->settings, start, fixture->inboxes, 1);
-    if (!ingest_init(&fixture->ingest, fixture->loop, &fixture->settings, &fixture->hub, &fixture->room, &fixture->state, text, sizeof text))
-        return -1;
-    fixture->zmq = zmq_ctx_new();
-    fixture->publisher = zmq_socket(fixture->zmq, ZMQ_PUSH);
-    return zmq_connect(fixture->publisher, fixture->endpoint);
-}
-
-static int finish(void **state)
-{
-    struct fixture *fixture = *state;
-
-    zmq_close(fixture->publisher);
-    zmq_ctx_term(fixture->zmq);
-    ingest_finish(&fixture->ingest);
-    hub_finish(&fixture->hub);
-    inbox_finish(&fixture->inbox);
-    bell_finish(&fixture->room);
-    config_finish(&fixture->settings);
-    ev_loop_destroy(fixture->loop);
-    rmdir(fixture->directory);
-    free(fixture);
-    return 0;
-}
-
 static void no_message_is_torn_when_a_signal_comes_between_its_frames(void **state)
 {
     struct fixture *fixture = *state;
     const struct metrics *metrics = &fixture->hub.metrics;
+    void *publisher = fixture_connect(fixture, ZMQ_PUSH, fixture->publish);
 
-    for (int i = 0; i < MESSAGES; i++) {
-        assert_int_equal(zmq_send(fixture->publisher, "news", 4, ZMQ_SNDMORE), 4);
-        assert_int_equal(zmq_send(fixture->publisher, "data", 4, 0), 4);
-    }
+    interrupted = 0;
+    for (int i = 0; i < MESSAGES; i++)
+        fixture_send(publisher, (struct span[]){span_of("news"), span_of("data")}, 2);
     while (metrics->messages_published + metrics->dropped_bad_json < MESSAGES)
         ev_run(fixture->loop, EVRUN_NOWAIT);
     assert_true(interrupted > MESSAGES / 2);
@@ -119,10 +46,160 @@ static void no_message_is_torn_when_a_signal_comes_between_its_frames(void **sta
     assert_int_equal(metrics->messages_published, MESSAGES);
 }
 
+/* --- several sockets --- */
+
+/* The channels of the inbox, a letter each. */
+static size_t take_channels(struct fixture *fixture, char *letters, size_t most)
+{
+    struct inbox_item item;
+    size_t count = 0;
+
+    hub_flush(&fixture->hub);
+    while (count < most && inbox_take(&fixture->inbox, &item, 1) > 0) {
+        letters[count++] = message_channel(item.message).bytes[0];
+        message_unref(item.message);
+    }
+    bell_ring(&fixture->room);
+    return count;
+}
+
+static void wait_until_received(struct intake *intakes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        zmq_pollitem_t item = {.socket = intakes[i].socket, .events = ZMQ_POLLIN};
+
+        assert_int_equal(zmq_poll(&item, 1, 10000), 1);
+    }
+}
+
+static void both_kinds_of_publishers_have_their_turns(void **state)
+{
+    struct fixture *fixture = *state;
+    void *push = fixture_connect(fixture, ZMQ_PUSH, fixture->publish), *dealer = fixture_connect(fixture, ZMQ_DEALER, fixture->confirm);
+    char letters[40];
+    size_t count, pushed = 0;
+
+    for (int i = 0; i < 5000; i++) {
+        fixture_send(push, (struct span[]){span_of("p"), span_of("x")}, 2);
+        fixture_send(dealer, (struct span[]){span_of("d"), span_of("x")}, 2);
+    }
+    wait_until_received(fixture->ingest.intakes, fixture->ingest.intake_count);
+    ev_run(fixture->loop, EVRUN_NOWAIT);
+    count = take_channels(fixture, letters, sizeof letters);
+    assert_int_equal(count, sizeof letters);
+    for (size_t i = 0; i < count; i++)
+        pushed += letters[i] == 'p';
+    assert_in_range(pushed, count / 2 - 1, count / 2 + 1);
+}
+
+static void a_full_inbox_stops_both_and_room_lets_both_go_on(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct metrics *metrics = &fixture->hub.metrics;
+    void *push = fixture_connect(fixture, ZMQ_PUSH, fixture->publish), *dealer = fixture_connect(fixture, ZMQ_DEALER, fixture->confirm);
+
+    for (int i = 0; i < 2 * FIXTURE_INBOX_LIMIT; i++) {
+        fixture_send(push, (struct span[]){span_of("p"), span_of("x")}, 2);
+        fixture_send(dealer, (struct span[]){span_of("d"), span_of("x")}, 2);
+    }
+    while (metrics->ingest_pauses == 0)
+        ev_run(fixture->loop, EVRUN_NOWAIT);
+    for (int i = 0; i < 10; i++)
+        ev_run(fixture->loop, EVRUN_NOWAIT);
+    assert_int_equal(metrics->messages_published, FIXTURE_INBOX_LIMIT);
+    while (metrics->messages_published < 4 * FIXTURE_INBOX_LIMIT) {
+        fixture_take_inbox(fixture);
+        ev_run(fixture->loop, EVRUN_NOWAIT);
+    }
+    assert_int_equal(metrics->confirmations, 2 * FIXTURE_INBOX_LIMIT);
+}
+
+/* --- stopping --- */
+
+/* What was sent whole is taken in, and what is answered can be read to its end after the server has let go. */
+static void a_drain_answers_what_it_takes_in(void **state)
+{
+    struct fixture *fixture = *state;
+    void *push = fixture_connect(fixture, ZMQ_PUSH, fixture->publish), *dealer = fixture_connect(fixture, ZMQ_DEALER, fixture->confirm);
+    zmq_pollitem_t item = {.socket = dealer, .events = ZMQ_POLLIN};
+    char answer[64];
+
+    fixture_send(push, (struct span[]){span_of("p"), span_of("x")}, 2);
+    for (int i = 0; i < 3 * FIXTURE_INBOX_LIMIT; i++)
+        fixture_send(dealer, (struct span[]){span_of("d"), span_of("x")}, 2);
+    wait_until_received(fixture->ingest.intakes, fixture->ingest.intake_count);
+    ingest_drain(&fixture->ingest, fixture_take_inbox, fixture, 10000);
+    assert_int_equal(fixture->hub.metrics.messages_published, 3 * FIXTURE_INBOX_LIMIT + 1);
+    for (int i = 0; i < 3 * FIXTURE_INBOX_LIMIT; i++) {
+        assert_int_equal(zmq_poll(&item, 1, 10000), 1);
+        assert_true(zmq_recv(dealer, answer, sizeof answer, 0) > 3);
+        assert_memory_equal(answer, "ok ", 3);
+    }
+}
+
+/* More than the kernel holds, and a reader that takes none of it before the server has let go. */
+static void answers_that_are_not_read_yet_survive_the_end(void **state)
+{
+    struct fixture *fixture = *state;
+    void *dealer = fixture_socket(fixture, ZMQ_DEALER);
+    zmq_pollitem_t item = {.socket = dealer, .events = ZMQ_POLLIN};
+    struct text batch = TEXT_EMPTY;
+    int one = 1;
+
+    for (int i = 0; i < 10000; i++)
+        text_append_string(&batch, i == 0 ? "[0" : ",0");
+    text_append_string(&batch, "]");
+    assert_int_equal(zmq_setsockopt(dealer, ZMQ_RCVHWM, &one, sizeof one), 0);
+    assert_int_equal(zmq_connect(dealer, fixture->confirm), 0);
+    for (int i = 0; i < 3; i++)
+        fixture_send(dealer, (struct span[]){text_span(&batch)}, 1);
+    text_finish(&batch);
+    wait_until_received(fixture->ingest.intakes + 1, 1);
+    ingest_drain(&fixture->ingest, fixture_take_inbox, fixture, 10000);
+    assert_int_equal(fixture->hub.metrics.confirmations, 3);
+    for (int i = 0; i < 3 * 10000; i++) {
+        assert_int_equal(zmq_poll(&item, 1, 10000), 1);
+        assert_true(zmq_recv(dealer, NULL, 0, 0) > 0);
+    }
+}
+
+/* --- starting --- */
+
+static void without_confirm_listen_nothing_answers(void **state)
+{
+    struct fixture *fixture = *state = fixture_prepare();
+    char error[256];
+
+    strcpy(fixture->options[1], "--publish.confirm_listen=");
+    fixture_start(fixture, error, sizeof error);
+    assert_string_equal(error, "");
+    assert_int_equal(fixture->ingest.intake_count, 1);
+    assert_false(fixture->ingest.intakes[0].answers);
+}
+
+static void an_endpoint_of_both_kinds_is_an_error_and_leaves_nothing(void **state)
+{
+    struct fixture *fixture = *state = fixture_prepare();
+    char error[256];
+
+    snprintf(fixture->options[1], sizeof fixture->options[1], "--publish.confirm_listen=%s", fixture->publish);
+    fixture_start(fixture, error, sizeof error);
+    assert_non_null(strstr(error, "somebody answers"));
+    assert_int_equal(access(fixture->publish + strlen("ipc://"), F_OK), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(no_message_is_torn_when_a_signal_comes_between_its_frames, make, finish),
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_finish)
+#define TEST_OF_START(name) cmocka_unit_test_setup_teardown(name, NULL, fixture_finish)
+        TEST(no_message_is_torn_when_a_signal_comes_between_its_frames),
+        TEST(both_kinds_of_publishers_have_their_turns),
+        TEST(a_full_inbox_stops_both_and_room_lets_both_go_on),
+        TEST(a_drain_answers_what_it_takes_in),
+        TEST(answers_that_are_not_read_yet_survive_the_end),
+        TEST_OF_START(without_confirm_listen_nothing_answers),
+        TEST_OF_START(an_endpoint_of_both_kinds_is_an_error_and_leaves_nothing),
     };
 
     log_set_level(LOG_ERROR);

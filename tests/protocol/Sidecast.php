@@ -80,6 +80,7 @@ final class Sidecast
     private $process;
     private \ZMQContext $zmq;
     private \ZMQSocket $publisher;
+    private \ZMQSocket $requester;
     private ?Exchange $sync = null;
     private int $synced = 0;
 
@@ -89,6 +90,7 @@ final class Sidecast
         mkdir($this->directory, 0700);
         $file = "$this->directory/sidecast.ini";
         file_put_contents($file, "[fastcgi]\nlisten = {$this->socket()}\n[publish]\nlisten = ipc://$this->directory/publish.sock\n"
+            . "confirm_listen = ipc://$this->directory/confirm.sock\n"
             . "[access]\npublic = **\n$config");
         $outputs = [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w'], ['file', $this->logFile(), 'w']];
         $this->process = proc_open([$binary, '-c', $file], $outputs, $pipes);
@@ -97,6 +99,10 @@ final class Sidecast
         $this->publisher = $this->zmq->getSocket(\ZMQ::SOCKET_PUSH);
         $this->publisher->setSockOpt(\ZMQ::SOCKOPT_LINGER, 1000);
         $this->publisher->connect("ipc://$this->directory/publish.sock");
+        $this->requester = $this->zmq->getSocket(\ZMQ::SOCKET_REQ);
+        $this->requester->setSockOpt(\ZMQ::SOCKOPT_LINGER, 0);
+        $this->requester->setSockOpt(\ZMQ::SOCKOPT_RCVTIMEO, 10000);
+        $this->requester->connect("ipc://$this->directory/confirm.sock");
     }
 
     /** @param list<string> $frames */
@@ -104,6 +110,17 @@ final class Sidecast
     {
         // Here a page would use MODE_DONTWAIT; a test may wait for its daemon.
         $this->publisher->sendmulti($frames);
+    }
+
+    /**
+     * @param list<string> $frames
+     * @return list<string> the frames of the reply
+     */
+    public function confirm(array $frames): array
+    {
+        $this->requester->sendmulti($frames);
+
+        return $this->requester->recvMulti() ?: throw new RuntimeException("a request was not answered; log:\n" . $this->log());
     }
 
     /** Waits until the daemon has everything that was published so far: one publisher's messages stay in order. */

@@ -9,6 +9,8 @@
  *
  *     config        lines for its configuration file
  *     publish       one multipart message; a line `--` separates frames
+ *     confirm       the same, to publish.confirm_listen through a REQ socket
+ *     answer        the frames of its reply
  *     dropped       the reason with which the message before was dropped, as logged
  *     request NAME  an HTTP request; `fastcgi_param` lines are what nginx adds
  *     sse NAME      what comes next on its event stream
@@ -140,6 +142,7 @@ function perform(array $blocks, Sidecast $sidecast): array
     $ids = new Ids();
     $exchanges = [];
     $faults = [];
+    $reply = [];
     $logSize = strlen($sidecast->log());
     foreach ($blocks as $block) {
         $fault = null;
@@ -149,6 +152,14 @@ function perform(array $blocks, Sidecast $sidecast): array
             case 'publish':
                 $sidecast->publish(preg_split('/\n--\n/', substr($block->text, 0, -1)));
                 $sidecast->sync();
+                break;
+            case 'confirm':
+                $reply = $sidecast->confirm(preg_split('/\n--\n/', substr($block->text, 0, -1)));
+                $logSize = strlen($sidecast->log()); // the answer says what the log says
+                break;
+            case 'answer':
+                $actual = implode("\n--\n", $reply) . "\n";
+                $fault = $ids->match($block->text, $actual) ? null : "line $block->line: expected\n$block->text-- got\n$actual";
                 break;
             case 'dropped':
                 $fault = compareDrop($block, $sidecast, $logSize);

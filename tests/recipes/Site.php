@@ -87,6 +87,7 @@ final class Site
         $this->daemon->configure(['access.public' => []]);
         $own = "$this->recipe/sidecast.conf";
         $config = "[fastcgi]\nlisten = {$this->daemon->socket}\n[publish]\nlisten = {$this->daemon->publishEndpoint()}\n"
+            . "confirm_listen = {$this->daemon->confirmEndpoint()}\n"
             . (is_file($own) ? file_get_contents($own) : '');
         file_put_contents("$this->directory/recipe.ini", $config);
         $this->daemon->process = new Process([Daemon::binary(), '-c', "$this->directory/recipe.ini"], "$this->directory/sidecast.log");

@@ -16,6 +16,7 @@ final class Daemon
 {
     public readonly string $socket;
     public readonly string $publishSocket;
+    public readonly string $confirmSocket;
     public readonly string $configFile;
     public Process $process;
     /** @var list<string> further arguments of its command line */
@@ -33,6 +34,7 @@ final class Daemon
     {
         $this->socket = "$directory/fastcgi.sock";
         $this->publishSocket = "$directory/publish.sock";
+        $this->confirmSocket = "$directory/confirm.sock";
         $this->configFile = "$directory/sidecast.ini";
     }
 
@@ -78,6 +80,7 @@ final class Daemon
         $all = $this->options + self::DEFAULTS + [
             'fastcgi.listen' => $this->socket,
             'publish.listen' => "ipc://$this->publishSocket",
+            'publish.confirm_listen' => "ipc://$this->confirmSocket",
             'hub.workers' => getenv('SIDECAST_WORKERS') ?: '1',
         ];
         file_put_contents($this->configFile, self::ini($all));
@@ -124,6 +127,11 @@ final class Daemon
     public function publishEndpoint(): string
     {
         return "ipc://$this->publishSocket";
+    }
+
+    public function confirmEndpoint(): string
+    {
+        return "ipc://$this->confirmSocket";
     }
 
     /** @return list<string> the sockets that it has open, as the kernel numbers them */

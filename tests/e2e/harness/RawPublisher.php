@@ -4,16 +4,16 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** A ZMTP 3.0 PUSH peer byte by byte: for tests that look at the connection itself, or break the rules. */
+/** A ZMTP 3.0 peer byte by byte: for tests that look at the connection itself, or break the rules. */
 final class RawPublisher extends Connection
 {
     private string $input = '';
 
     /** @param string $endpoint as the daemon's publish.listen */
-    public static function connect(string $endpoint): self
+    public static function connect(string $endpoint, string $type = 'PUSH'): self
     {
         $publisher = new self(preg_replace('~^ipc://~', 'unix://', $endpoint));
-        $ready = "\x05READY\x0bSocket-Type" . pack('N', 4) . 'PUSH';
+        $ready = "\x05READY\x0bSocket-Type" . pack('N', strlen($type)) . $type;
         $publisher->send("\xff\0\0\0\0\0\0\0\0\x7f\x03\0" . str_pad('NULL', 20, "\0") . str_repeat("\0", 32)
             . "\x04" . chr(strlen($ready)) . $ready);
         Loop::until(fn () => str_contains($publisher->input, 'Socket-Type') || $publisher->closed, 'the ZMTP handshake');
