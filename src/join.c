@@ -75,14 +75,11 @@ static bool equip(struct replica *replica, struct subscriber *subscriber, const 
     if (request->client)
         subscriber->client = strdup(request->client);
     if (!subscriber_links(subscriber) || (request->client && !subscriber->client) || !merge_reserve(&replica->merge, count) ||
-        !timeouts_reserve(&replica->timeouts, 1))
-        goto no_memory;
-    if (open_channels(replica, subscriber, &request->channels))
-        return true;
-    timeouts_release(&replica->timeouts, 1);
-no_memory:
-    subscriber_free_parts(subscriber);
-    return false;
+        !open_channels(replica, subscriber, &request->channels)) {
+        subscriber_free_parts(subscriber);
+        return false;
+    }
+    return true;
 }
 
 /* A newcomer is given what history is for; marks from before are no gaps to it. */
