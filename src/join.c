@@ -45,7 +45,8 @@ static bool open_channels(struct replica *replica, struct subscriber *subscriber
         }
     }
     /* One order, whatever the client's: long-polls of the same channels share answers. */
-    qsort(subscriber_links(subscriber), subscriber->link_count, sizeof(struct link), compare_channels);
+    if (names->count > 1)
+        qsort(subscriber_links(subscriber), subscriber->link_count, sizeof(struct link), compare_channels);
     return true;
 }
 
@@ -181,9 +182,9 @@ static bool find_start(struct replica *replica, struct subscriber *subscriber, c
         subscriber->cursor = request->cursor;
         break;
     }
-    if (request->cursor_kind == CURSOR_TIME)
+    if (text && request->cursor_kind == CURSOR_TIME)
         snprintf(asked, sizeof asked, "%llu", (unsigned long long)request->cursor.ms + 1); /* it stands just below <ms>-0 */
-    else if (after)
+    else if (text && after)
         event_id_format(request->cursor, asked);
     if (is_lost)
         start_with_history(replica, subscriber);
