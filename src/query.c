@@ -41,10 +41,20 @@ static int escaped_byte(struct span raw)
     return low >= 0 ? high << 4 | low : -1;
 }
 
+static bool is_plain(struct span raw)
+{
+    return !memchr(raw.bytes, '%', raw.size) && !memchr(raw.bytes, '+', raw.size);
+}
+
 struct span query_decode(struct span raw, struct query_text *text)
 {
     text->size = 0;
     text->broken = false;
+    if (raw.size <= sizeof text->bytes && is_plain(raw)) {
+        memcpy(text->bytes, raw.bytes, raw.size);
+        text->size = raw.size;
+        return (struct span){text->bytes, text->size};
+    }
     for (size_t i = 0; i < raw.size && text->size < sizeof text->bytes; i++) {
         int byte = raw.bytes[i] == '+' ? ' ' : (unsigned char)raw.bytes[i];
 
