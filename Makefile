@@ -70,6 +70,7 @@ TEST_LDFLAGS_channel := -Wl,--wrap=history_after
 TEST_LDFLAGS_confirm := -Wl,--wrap=zmq_msg_init_size,--wrap=zmq_msg_send
 TEST_LDFLAGS_crew := -Wl,--wrap=bell_init,--wrap=pthread_create
 TEST_LDFLAGS_hub := -Wl,--wrap=message_create
+TEST_LDFLAGS_decoder := -Wl,--wrap=fcntl
 TEST_LDFLAGS_ingest := -Wl,--wrap=zmq_msg_recv
 TEST_LDFLAGS_subscriber := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 

@@ -23,7 +23,7 @@ struct worker;
 enum connection_state { CONNECTION_IDLE, CONNECTION_READING, CONNECTION_UNDECIDED, CONNECTION_RESPONDING, CONNECTION_CLOSED };
 
 struct connection {
-    struct subscriber subscriber;     /* the running response. Its timeout and of_state serve the connection while there is none */
+    struct subscriber subscriber;     /* the running response. Its timeout, ends_ms and of_state serve the connection while there is none */
     int fd;                           /* owned */
     uint8_t state;                    /* enum connection_state */
     bool keep;

@@ -1,6 +1,7 @@
 /*
  * decoder: libfcgi reads requests, and only that. The records of one whole request are written into a memory file, and libfcgi
- * decodes them from there: it must never meet a live socket, since it blocks in accept and read and writes answers of its own.
+ * decodes them from there: it must never meet a live socket, since it blocks in accept and read and writes answers of its own. The
+ * file is sealed, so that the kernel refuses what libfcgi would write into it.
  * One per worker, for one request at a time.
  */
 #ifndef DECODER_H
@@ -11,8 +12,9 @@
 #include <fcgiapp.h>
 
 struct decoder {
-    int file;        /* owned; -1 when it has to be made anew */
-    size_t size;     /* of the records in it */
+    int file;    /* owned; -1 when it has to be made anew */
+    size_t size; /* of the file */
+    char *map;   /* of all of it; owned, and the only way to write into it */
     FCGX_Request request;
 };
 
@@ -33,7 +35,7 @@ void decoder_finish(struct decoder *decoder);
  * the parameters with FCGX_GetParam (libfcgi adds FCGI_ROLE), the body with FCGX_GetStr. Does not block.
  */
 enum decoder_result decoder_decode(struct decoder *decoder, struct span records) __attribute__((warn_unused_result));
-/* Frees what libfcgi made of the request; the file stays. Asserts that libfcgi wrote nothing into it. */
+/* Frees what libfcgi made of the request. The file stays, unless the request was a large one. */
 void decoder_release(struct decoder *decoder);
 
 #endif

@@ -46,7 +46,7 @@ enum leave_reason {
 /* There are many: each byte counts. What every delivery needs stands together, from `cursor` on. */
 struct subscriber {
     TAILQ_ENTRY(subscriber) of_state; /* while OUT: its owner's */
-    struct timeout timeout;
+    struct timeout timeout;           /* its owner's: reserves room for it before it comes, and clears it after it left */
     int64_t ends_ms;                  /* when the stream ends cleanly, or the long-poll is answered empty */
     uint64_t joined;                  /* the replica's number when it came */
     char *client;                     /* owned, or NULL */

@@ -31,6 +31,12 @@ void timeouts_release(struct timeouts *timeouts, size_t less);
 void timeouts_finish(struct timeouts *timeouts);
 
 void timeouts_set(struct timeouts *timeouts, struct timeout *timeout, int64_t due_ms);
+/* The same for one that is not set or due later: whoever is told too early looks at what is really due. Setting it so costs nothing mostly. */
+static inline void timeouts_lower(struct timeouts *timeouts, struct timeout *timeout, int64_t due_ms)
+{
+    if (timeout->place == 0 || due_ms < timeout->due_ms)
+        timeouts_set(timeouts, timeout, due_ms);
+}
 void timeouts_clear(struct timeouts *timeouts, struct timeout *timeout);
 
 /* The earliest deadline, or TIMEOUTS_NEVER. */

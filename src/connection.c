@@ -51,14 +51,11 @@ static void set_state(struct connection *connection, enum connection_state state
 static void set_deadline(struct connection *connection, int64_t after_ms)
 {
     struct replica *replica = &connection->worker->replica;
+    struct subscriber *subscriber = &connection->subscriber;
 
-    connection->subscriber.timeout.kind = TIMEOUT_OTHER;
-    timeouts_set(&replica->timeouts, &connection->subscriber.timeout, replica->now_ms + after_ms);
-}
-
-static void clear_deadline(struct connection *connection)
-{
-    timeouts_clear(&connection->worker->replica.timeouts, &connection->subscriber.timeout);
+    subscriber->ends_ms = replica->now_ms + after_ms;
+    subscriber->timeout.kind = TIMEOUT_OTHER;
+    timeouts_lower(&replica->timeouts, &subscriber->timeout, subscriber->ends_ms);
 }
 
 /* --- opening, closing --- */
@@ -123,7 +120,7 @@ void connection_close(struct connection *connection)
         return;
     }
     set_state(connection, CONNECTION_CLOSED);
-    clear_deadline(connection);
+    timeouts_clear(&worker->replica.timeouts, &connection->subscriber.timeout);
     timeouts_release(&worker->replica.timeouts, 1);
     drop_scanner(connection);
     close(connection->fd);
@@ -135,7 +132,12 @@ void connection_close(struct connection *connection)
 void connection_timeout(struct timeout *timeout)
 {
     struct connection *connection = connection_of((struct subscriber *)((char *)timeout - offsetof(struct subscriber, timeout)));
+    struct replica *replica = &connection->worker->replica;
 
+    if (connection->subscriber.ends_ms > replica->now_ms) {
+        timeouts_set(&replica->timeouts, timeout, connection->subscriber.ends_ms);
+        return;
+    }
     if (connection->state != CONNECTION_IDLE)
         connection->worker->metrics.requests_timed_out++;
     connection_close(connection);
@@ -208,7 +210,7 @@ void connection_left(struct subscriber *subscriber, enum leave_reason reason)
         connection_close(connection);
         return;
     }
-    memset(&connection->subscriber, 0, sizeof connection->subscriber);
+    connection->subscriber = (struct subscriber){.timeout = connection->subscriber.timeout};
     read_next(connection);
 }
 
@@ -324,7 +326,6 @@ void connection_decide(struct connection *connection)
 
     assert(connection->state == CONNECTION_UNDECIDED);
     worker->metrics.requests++;
-    clear_deadline(connection);
     set_state(connection, CONNECTION_RESPONDING);
     connection->keep = connection->scanner->keep;
     connection->subscriber.request_id = connection->scanner->request_id;

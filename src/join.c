@@ -45,7 +45,8 @@ static bool open_channels(struct replica *replica, struct subscriber *subscriber
         }
     }
     /* One order, whatever the client's: long-polls of the same channels share answers. */
-    qsort(subscriber_links(subscriber), subscriber->link_count, sizeof(struct link), compare_channels);
+    if (names->count > 1)
+        qsort(subscriber_links(subscriber), subscriber->link_count, sizeof(struct link), compare_channels);
     return true;
 }
 
@@ -75,14 +76,11 @@ static bool equip(struct replica *replica, struct subscriber *subscriber, const 
     if (request->client)
         subscriber->client = strdup(request->client);
     if (!subscriber_links(subscriber) || (request->client && !subscriber->client) || !merge_reserve(&replica->merge, count) ||
-        !timeouts_reserve(&replica->timeouts, 1))
-        goto no_memory;
-    if (open_channels(replica, subscriber, &request->channels))
-        return true;
-    timeouts_release(&replica->timeouts, 1);
-no_memory:
-    subscriber_free_parts(subscriber);
-    return false;
+        !open_channels(replica, subscriber, &request->channels)) {
+        subscriber_free_parts(subscriber);
+        return false;
+    }
+    return true;
 }
 
 /* A newcomer is given what history is for; marks from before are no gaps to it. */
@@ -184,9 +182,9 @@ static bool find_start(struct replica *replica, struct subscriber *subscriber, c
         subscriber->cursor = request->cursor;
         break;
     }
-    if (request->cursor_kind == CURSOR_TIME)
+    if (text && request->cursor_kind == CURSOR_TIME)
         snprintf(asked, sizeof asked, "%llu", (unsigned long long)request->cursor.ms + 1); /* it stands just below <ms>-0 */
-    else if (after)
+    else if (text && after)
         event_id_format(request->cursor, asked);
     if (is_lost)
         start_with_history(replica, subscriber);

@@ -41,11 +41,20 @@ static int escaped_byte(struct span raw)
     return low >= 0 ? high << 4 | low : -1;
 }
 
+static bool is_plain(struct span raw)
+{
+    return !memchr(raw.bytes, '%', raw.size) && !memchr(raw.bytes, '+', raw.size);
+}
+
 size_t query_decode_into(struct span raw, char *bytes, size_t capacity, bool *broken)
 {
     size_t size = 0;
 
     *broken = false;
+    if (raw.size <= capacity && is_plain(raw)) {
+        memcpy(bytes, raw.bytes, raw.size);
+        return raw.size;
+    }
     for (size_t i = 0; i < raw.size && size < capacity; i++) {
         int byte = raw.bytes[i] == '+' ? ' ' : (unsigned char)raw.bytes[i];
 

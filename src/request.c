@@ -29,7 +29,7 @@ const char *request_param(char *const *params, const char *name)
     size_t size = strlen(name);
 
     for (; *params; params++)
-        if (strncmp(*params, name, size) == 0 && (*params)[size] == '=')
+        if (**params == *name && strncmp(*params, name, size) == 0 && (*params)[size] == '=')
             return *params + size + 1;
     return NULL;
 }

@@ -41,10 +41,7 @@ static int64_t due_ms(const struct replica *replica, const struct subscriber *su
 /* A deadline that is set too early is corrected when it comes: a delivery need not touch the heap. */
 static void arm(struct replica *replica, struct subscriber *subscriber)
 {
-    int64_t due = due_ms(replica, subscriber);
-
-    if (subscriber->timeout.place == 0 || due < subscriber->timeout.due_ms)
-        timeouts_set(&replica->timeouts, &subscriber->timeout, due);
+    timeouts_lower(&replica->timeouts, &subscriber->timeout, due_ms(replica, subscriber));
 }
 
 void subscriber_set_state(struct replica *replica, struct subscriber *subscriber, enum subscriber_state state)
@@ -131,11 +128,6 @@ void subscriber_begin(struct replica *replica, struct subscriber *subscriber)
 
 void subscriber_answer_take(struct replica *replica, struct subscriber *subscriber, struct buffer *response)
 {
-    if (!timeouts_reserve(&replica->timeouts, 1)) {
-        buffer_unref(response);
-        replica->io->left(subscriber, LEAVE_NO_MEMORY);
-        return;
-    }
     subscriber->is_poll = true;
     subscriber->ends_ms = INT64_MAX;
     subscriber_write_next_take(subscriber, response, true);
@@ -194,8 +186,6 @@ void subscriber_leave(struct replica *replica, struct subscriber *subscriber, en
     if (subscriber->state == SUBSCRIBER_OUT)
         return;
     unlink_channels(replica, subscriber);
-    timeouts_clear(&replica->timeouts, &subscriber->timeout);
-    timeouts_release(&replica->timeouts, 1);
     if (subscriber->is_pinned)
         pins_let_go(&replica->pins, subscriber->half);
     buffer_unref(subscriber->half);

@@ -30,6 +30,7 @@
 
 struct client {
     struct subscriber subscriber; /* first: the replica knows nothing else of us */
+    struct timeouts *timeouts;    /* with room for its deadline, while it may have one */
     struct text received;
     size_t budget;   /* bytes the socket takes until it would block */
     size_t per_call; /* bytes it takes of one write */
@@ -80,6 +81,21 @@ static inline void client_want_write(struct subscriber *subscriber, bool wanted)
     client->wants_write = wanted;
 }
 
+/* Room for its deadline. False: no memory. */
+static inline bool client_reserve(struct client *client, struct timeouts *timeouts)
+{
+    if (!timeouts_reserve(timeouts, 1))
+        return false;
+    client->timeouts = timeouts;
+    return true;
+}
+
+static inline void client_release(struct client *client)
+{
+    timeouts_clear(client->timeouts, &client->subscriber.timeout);
+    timeouts_release(client->timeouts, 1);
+}
+
 static inline void client_left(struct subscriber *subscriber, enum leave_reason reason)
 {
     struct client *client = (struct client *)subscriber;
@@ -88,6 +104,7 @@ static inline void client_left(struct subscriber *subscriber, enum leave_reason 
     assert_int_equal(subscriber->state, SUBSCRIBER_OUT);
     client->has_left = true;
     client->reason = reason;
+    client_release(client);
 }
 
 static inline void no_timeout(struct timeout *timeout)
@@ -266,7 +283,12 @@ static inline bool try_join(struct fixture *fixture, struct client *client, stru
     request.channels.items = items;
     fixture->replica.wall_ms = FIXTURE_START.ms;
     client->request_id = wish.request_id ? wish.request_id : 1;
-    done = join_subscriber(&fixture->replica, &client->subscriber, &request, FRAMING_FASTCGI, client->request_id);
+    done = client_reserve(client, &fixture->replica.timeouts);
+    if (done) {
+        done = join_subscriber(&fixture->replica, &client->subscriber, &request, FRAMING_FASTCGI, client->request_id);
+        if (!done)
+            client_release(client);
+    }
     free(names);
     return done;
 }

@@ -310,6 +310,30 @@ static void clients_that_get_the_same_share_one_answer(void **state)
 #undef SHARED
 }
 
+/* Nothing was after either cursor: they wait at one place. */
+static void who_waits_from_an_older_cursor_shares(void **state)
+{
+    static const char *const channels[] = {"a", "a,b"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t shared = fixture.metrics.poll_answers_shared;
+        struct event_id cursor = publish(&fixture, "a", "old");
+        struct client older, newer;
+
+        publish(&fixture, "elsewhere", "x");
+        poll(&older, channels[i], cursor);
+        poll(&newer, channels[i], fixture.last);
+        publish(&fixture, "a", "new");
+        turn(&fixture);
+        assert_reply(&older, "new", fixture.last);
+        assert_reply(&newer, "new", fixture.last);
+        assert_int_equal(fixture.metrics.poll_answers_shared, shared + 1);
+        done(&older);
+        done(&newer);
+    }
+}
+
 static void shared_answers_are_one_buffer(void **state)
 {
     struct client clients[3];
@@ -474,6 +498,7 @@ int main(void)
         T(answers_are_paged_by_messages_and_every_page_goes_on_where_the_last_one_ended),
         T(answers_are_paged_by_bytes_but_hold_at_least_one_message),
         T(clients_that_get_the_same_share_one_answer),
+        T(who_waits_from_an_older_cursor_shares),
         T(shared_answers_are_one_buffer),
         T(store_false_is_not_shared_with_who_came_after_it),
         T(answer_made_before_an_eviction_is_not_given_to_who_came_after),

@@ -79,6 +79,47 @@ static void an_idle_kept_connection_is_closed_after_its_own_timeout(void **state
     leave(&peer);
 }
 
+/* The one of its first request comes while it is idle. */
+static void a_deadline_of_before_does_not_end_an_idle_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer;
+    int64_t asked_ms;
+
+    fixture->settings.fastcgi_request_timeout = 20;
+    fixture->settings.fastcgi_keep_timeout = 100;
+    peer = connect_peer(fixture);
+    asked_ms = clock_monotonic_ms();
+    ask(&peer, &POLL);
+    await_close(fixture);
+    assert_true(clock_monotonic_ms() - asked_ms >= 100);
+    leave(&peer);
+}
+
+/* Both deadlines are over when the second answer comes, and neither was its own. */
+static void deadlines_of_before_do_not_end_a_request_that_waits(void **state)
+{
+    static const struct call waiting = {.query = "channel=news&transport=poll&cursor=99999999999999", .keep = true};
+    struct fixture *fixture = *state;
+    struct peer peer;
+
+    fixture->settings.fastcgi_request_timeout = 20;
+    fixture->settings.fastcgi_keep_timeout = 20;
+    fixture->settings.poll_timeout = 100;
+    peer = connect_peer(fixture);
+    ask(&peer, &POLL);
+    assert_int_equal(peer.ends, 1);
+    ask(&peer, &waiting);
+    assert_int_equal(peer.ends, 1);
+    for (int64_t patience_ms = clock_monotonic_ms() + 10000; peer.ends == 1 && clock_monotonic_ms() < patience_ms; receive(&peer))
+        ev_run(fixture->loop, EVRUN_ONCE);
+    assert_int_equal(peer.ends, 2);
+    assert_int_equal(fixture->closed, 0);
+    await_close(fixture);
+    assert_int_equal(fixture->worker.metrics.requests_timed_out, 0);
+    leave(&peer);
+}
+
 static void a_second_half_request_is_closed_after_the_timeout(void **state)
 {
     struct fixture *fixture = *state;
@@ -302,6 +343,8 @@ int main(void)
         TEST(a_trickle_does_not_extend_the_timeout),
         TEST(a_connection_that_never_sends_is_closed_but_not_counted),
         TEST(an_idle_kept_connection_is_closed_after_its_own_timeout),
+        TEST(a_deadline_of_before_does_not_end_an_idle_connection),
+        TEST(deadlines_of_before_do_not_end_a_request_that_waits),
         TEST(a_second_half_request_is_closed_after_the_timeout),
         TEST(the_end_of_the_connection_frees_it_in_every_state),
         TEST(a_peer_may_leave_right_after_its_request),

@@ -128,6 +128,7 @@ static void whole_answer_needs_no_channels(void **state)
     client.request_id = client.subscriber.request_id = 1;
     client.subscriber.framing = FRAMING_FASTCGI;
     client.budget = 5;
+    assert_true(client_reserve(&client, &fixture.replica.timeouts));
     subscriber_answer_take(&fixture.replica, &client.subscriber,
                            framing_fastcgi.whole(1, span_of("Status: 200 OK\r\n"), span_of("ok\n")));
     assert_true(client.wants_write);

@@ -15,6 +15,27 @@
 
 enum { BODY_LIMIT = 1 << 20 };
 
+/* Seals that the kernel does not know. */
+static int unknown_seals;
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    int argument;
+
+    va_start(arguments, command);
+    argument = va_arg(arguments, int);
+    va_end(arguments);
+    if (command == F_ADD_SEALS && (argument & unknown_seals) != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    return __real_fcntl(fd, command, argument);
+}
+
 static const struct fcgi_limits limits = {.body_bytes = BODY_LIMIT, .connections = 10};
 
 static void append_stream(struct text *text, unsigned type, struct span content)
@@ -103,7 +124,7 @@ static void expect_small_request(struct decoder *decoder, struct span records)
 
 static bool is_open(int file)
 {
-    return fcntl(file, F_GETFD) >= 0;
+    return fcntl(file, F_GETFD, 0) >= 0;
 }
 
 static int make_decoder(void **state)
@@ -113,6 +134,7 @@ static int make_decoder(void **state)
     if (!decoder || !decoder_library_init())
         return -1;
     decoder_init(decoder);
+    unknown_seals = 0;
     *state = decoder;
     return 0;
 }
@@ -164,6 +186,146 @@ static void short_request_after_a_long_one_sees_nothing_of_it(void **state)
     text_finish(&records);
     text_finish(&params);
     text_finish(&filler);
+}
+
+/* A long request whose bytes would be taken for more parameters and body, were they seen. */
+static void decode_long_request(struct decoder *decoder)
+{
+    struct text params = TEXT_EMPTY;
+
+    for (int i = 0; i < 300; i++)
+        append_pair(&params, "SECRET", span_of("of somebody else"));
+    struct text records = scanned(text_span(&params), span_of("a body of somebody else"), true);
+
+    assert_int_equal(DECODER_DONE, decoder_decode(decoder, text_span(&records)));
+    assert_string_equal("of somebody else", FCGX_GetParam("SECRET", decoder->request.envp));
+    decoder_release(decoder);
+    text_finish(&records);
+    text_finish(&params);
+}
+
+static void request_cut_anywhere_is_not_continued_by_the_one_before(void **state)
+{
+    struct decoder *decoder = *state;
+    struct text records = small_request(true);
+    size_t body = 10 + 2 * FCGI_HEADER_BYTES;
+    char read[64];
+
+    for (size_t size = 0; size < records.size - body; size++) {
+        decode_long_request(decoder);
+        assert_int_equal(DECODER_BAD, decoder_decode(decoder, (struct span){records.bytes, size}));
+    }
+    for (size_t size = records.size - body; size < records.size; size++) {
+        decode_long_request(decoder);
+        assert_int_equal(DECODER_DONE, decoder_decode(decoder, (struct span){records.bytes, size}));
+        assert_null(FCGX_GetParam("SECRET", decoder->request.envp));
+        assert_in_range(FCGX_GetStr(read, sizeof read, decoder->request.in), 0, 10);
+        assert_int_not_equal(0, FCGX_GetError(decoder->request.in));
+        decoder_release(decoder);
+    }
+    text_finish(&records);
+}
+
+static void record_that_claims_more_than_there_is_gets_nothing_of_the_one_before(void **state)
+{
+    struct decoder *decoder = *state;
+    struct text records = small_request(true);
+    size_t params = 16;
+
+    for (unsigned claimed = 0x0100; claimed <= 0xff00; claimed += 0x0100) {
+        records.bytes[params + 4] = (char)(claimed >> 8);
+        decode_long_request(decoder);
+        assert_int_equal(DECODER_BAD, decoder_decode(decoder, text_span(&records)));
+    }
+    text_finish(&records);
+}
+
+/* Writing where the file ends, and where something is. */
+static void expect_writes_refused(int file, size_t size, bool also_inside)
+{
+    assert_int_equal(-1, pwrite(file, "x", 1, (off_t)size));
+    assert_int_equal(EPERM, errno);
+    assert_int_equal(-1, ftruncate(file, 0));
+    assert_int_equal(EPERM, errno);
+    assert_int_equal(also_inside ? -1 : 1, pwrite(file, "x", 1, 0));
+}
+
+static void kernel_refuses_writes_into_the_file(void **state)
+{
+    struct decoder *decoder = *state;
+    struct text records = small_request(true);
+
+    expect_small_request(decoder, text_span(&records));
+    expect_writes_refused(decoder->file, decoder->size, true);
+    expect_small_request(decoder, text_span(&records));
+    text_finish(&records);
+}
+
+static void older_kernel_refuses_writes_behind_the_request(void **state)
+{
+    struct decoder *decoder = *state;
+    struct text records = small_request(true);
+
+    unknown_seals = F_SEAL_FUTURE_WRITE;
+    expect_small_request(decoder, text_span(&records));
+    expect_writes_refused(decoder->file, decoder->size, false);
+    expect_small_request(decoder, text_span(&records));
+    text_finish(&records);
+}
+
+static void file_that_cannot_be_sealed_is_not_used(void **state)
+{
+    struct decoder *decoder = *state;
+    struct text records = small_request(true);
+
+    unknown_seals = F_SEAL_GROW;
+    assert_int_equal(DECODER_ERROR, decoder_decode(decoder, text_span(&records)));
+    assert_int_equal(EINVAL, errno);
+    assert_int_equal(-1, decoder->file);
+    unknown_seals = 0;
+    expect_small_request(decoder, text_span(&records));
+    text_finish(&records);
+}
+
+static void answer_of_libfcgi_s_own_is_an_error_and_goes_nowhere(void **state)
+{
+    static const char question[] = "\1\11\0\0\0\17\0\0\15\0FCGI_MAX_CONNS"; /* GET_VALUES between two records of a request */
+    struct decoder *decoder = *state;
+    struct text records = small_request(true), asking = TEXT_EMPTY;
+
+    text_append(&asking, (struct span){records.bytes, 16});
+    text_append(&asking, (struct span){question, sizeof question - 1});
+    text_append(&asking, (struct span){records.bytes + 16, records.size - 16});
+    for (int i = 0; i < 2; i++) {
+        unknown_seals = i == 0 ? 0 : F_SEAL_FUTURE_WRITE;
+        expect_small_request(decoder, text_span(&records));
+        assert_int_equal(DECODER_BAD, decoder_decode(decoder, text_span(&asking)));
+        expect_small_request(decoder, text_span(&records));
+        decoder_finish(decoder);
+    }
+    text_finish(&asking);
+    text_finish(&records);
+}
+
+static void large_request_leaves_no_large_file(void **state)
+{
+    struct decoder *decoder = *state;
+    struct text body = TEXT_EMPTY;
+
+    assert_non_null(text_reserve(&body, BODY_LIMIT));
+    memset(body.bytes, 'b', BODY_LIMIT);
+    body.size = BODY_LIMIT;
+    struct text records = scanned(span_of(""), text_span(&body), true), small = small_request(true);
+
+    assert_int_equal(DECODER_DONE, decoder_decode(decoder, text_span(&records)));
+    assert_true(decoder->size >= BODY_LIMIT);
+    decoder_release(decoder);
+    assert_int_equal(-1, decoder->file);
+    expect_small_request(decoder, text_span(&small));
+    assert_true(decoder->size < BODY_LIMIT / 4);
+    text_finish(&records);
+    text_finish(&small);
+    text_finish(&body);
 }
 
 static void params_and_body_of_the_limits_come_through(void **state)
@@ -245,6 +407,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(requests_one_after_the_other_are_read_from_one_file, make_decoder, end_decoder),
         cmocka_unit_test_setup_teardown(short_request_after_a_long_one_sees_nothing_of_it, make_decoder, end_decoder),
+        cmocka_unit_test_setup_teardown(request_cut_anywhere_is_not_continued_by_the_one_before, make_decoder, end_decoder),
+        cmocka_unit_test_setup_teardown(record_that_claims_more_than_there_is_gets_nothing_of_the_one_before, make_decoder, end_decoder),
+        cmocka_unit_test_setup_teardown(kernel_refuses_writes_into_the_file, make_decoder, end_decoder),
+        cmocka_unit_test_setup_teardown(older_kernel_refuses_writes_behind_the_request, make_decoder, end_decoder),
+        cmocka_unit_test_setup_teardown(file_that_cannot_be_sealed_is_not_used, make_decoder, end_decoder),
+        cmocka_unit_test_setup_teardown(answer_of_libfcgi_s_own_is_an_error_and_goes_nowhere, make_decoder, end_decoder),
+        cmocka_unit_test_setup_teardown(large_request_leaves_no_large_file, make_decoder, end_decoder),
         cmocka_unit_test_setup_teardown(params_and_body_of_the_limits_come_through, make_decoder, end_decoder),
         cmocka_unit_test_setup_teardown(garbage_is_bad_and_the_next_request_good, make_decoder, end_decoder),
         cmocka_unit_test_setup_teardown(lack_of_descriptors_is_an_error_that_passes, make_decoder, end_decoder),

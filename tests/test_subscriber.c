@@ -328,26 +328,6 @@ static void loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go(void
     done(&client);
 }
 
-/* A whole answer that finds no room for its deadline. */
-static void answer_without_memory_is_let_go(void **state)
-{
-    struct client client;
-
-    (void)state;
-    client_init(&client);
-    client.subscriber.framing = FRAMING_FASTCGI;
-    allocations_left = 0;
-    struct buffer *response = buffer_create(5);
-    assert_null(response);
-    response = buffer_create(5);
-    allocations_left = 0;
-    subscriber_answer_take(&fixture.replica, &client.subscriber, response);
-    allocations_left = -1;
-    assert_true(client.has_left);
-    assert_int_equal(client.reason, LEAVE_NO_MEMORY);
-    client_finish(&client);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_with_memory, teardown_with_memory)
@@ -359,7 +339,6 @@ int main(void)
         T(last_n_without_memory_is_clean),
         T(delivery_without_memory_is_told_or_ends_the_client_whichever_allocation_fails),
         T(loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go),
-        T(answer_without_memory_is_let_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What the scanner lets through, libfcgi reads whole, without an error or an answer of its own (the decoder asserts it). */
+/* What the scanner lets through, libfcgi reads whole, without an error or an answer of its own, which would be one. */
 #include "decoder.h"
 #include "fcgi.h"
 
