@@ -48,6 +48,7 @@ struct replica {
     uint64_t number;                  /* messages applied: a message's place in the hub's sequence, the same in every replica */
     struct channel *channels;         /* by name */
     struct channel_queue dirty;       /* to be flushed at the end of the turn */
+    struct channel *unmarked;         /* the last with news, or NULL: its links are marked when it is flushed, or before anybody is advanced */
     struct subscriber_queue idle;
     struct subscriber_queue ready;
     struct subscriber_queue blocked;

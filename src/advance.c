@@ -309,6 +309,8 @@ void advance(struct replica *replica, struct subscriber *subscriber)
 
     if (subscriber->state == SUBSCRIBER_BLOCKED || subscriber->state == SUBSCRIBER_OUT)
         return;
+    if (subscriber->link_count != 1)
+        channel_mark_news(replica);
     if (batch_is_for(batch, replica, subscriber)) {
         replica->metrics->writes_shared++;
     } else {
