@@ -12,7 +12,8 @@
 #   unanswered      how many clients may wait for their answer while they come; empty: any number
 # Channels are named bench/…. What differs from a server's defaults is said where it is set.
 #
-# Before a start one may set: tcp=yes; server_cpu (0): processors of the server; sidecast_options: further arguments for sidecast.
+# Before a start one may set: tcp=yes; server_cpu (0): processors of the server; sidecast_options: further arguments for sidecast;
+# groups: see start_floor_groups.
 
 tcp=${tcp:-no}
 server_cpu=${server_cpu:-0}
@@ -291,6 +292,12 @@ start_floor()
     launch floor "$programs/floor" "$listen" "$directory/floor.dgram" "$@"
     account_own "$launched"
     await is_listening "$listen"
+}
+
+# start_floor_groups CLIENTS: each message to one of $groups groups of clients, in turn.
+start_floor_groups()
+{
+    start_floor "$1" "$groups"
 }
 
 # start_floor_burst_THREADS CLIENTS: the same for bursts, the clients divided among threads.
