@@ -24,6 +24,7 @@ if row fan-out-whole "fan-out, whole path: 5000 clients, 5 messages/s, 200 B"; t
     with nchan nchan ""
     goal ratio cpu_us sidecast "floor+nginx" le 1.05 "CPU per delivery, × floor+nginx"
     goal ratio p99_ms sidecast nchan le 1.5 "p99, × nchan"
+    goal ratio p99_ms "floor+nginx" nchan le 1.5 "the control: floor+nginx, p99, × nchan"
     extra sleeps "times the processes sleep, per message"
     at_rate 5000 5 200
 fi
@@ -139,6 +140,7 @@ if row idle-whole "idle memory, whole path: 9300 SSE clients"; then
     with nchan nchan ""
     with "floor+nginx" responder_nginx ""
     goal ratio pss_client sidecast nchan le 1 "bytes per client, × nchan"
+    goal ratio pss_client "floor+nginx" nchan le 1 "the control: floor+nginx, bytes per client, × nchan"
     extra pss_client "bytes per client, all processes"
     extra own_client "bytes per client, without nginx"
     rounds run_variant 9300 --messages 1 --warm 1
@@ -166,6 +168,7 @@ for clients_step in 100 19000; do
     if row "growth-clients-$clients_step" "growth: 1 channel, $clients_step clients, 5 messages/s, 200 B"; then
         fan_out_alone 1.1
         with "ZeroMQ + write" responder ""
+        goal ratio cpu_us "ZeroMQ + write" "bare write" le 1.1 "the control: a loop of ZeroMQ and writes, × bare write"
         goal ratio cpu_us sidecast "ZeroMQ + write" le 1.1 "CPU per delivery, × a loop of ZeroMQ and writes"
         at_rate $clients_step 5 200
     fi
@@ -190,6 +193,7 @@ if row growth-busy-100000 "growth: 100000 busy channels, 1000 per client, 5000 c
     with "bare write" floor_groups "groups=100" --channels 100
     with "ZeroMQ + write" responder "" --channels 100
     goal ratio cpu_us sidecast "bare write" le 1.1 "CPU per delivery, × bare write"
+    goal ratio cpu_us "ZeroMQ + write" "bare write" le 1.1 "the control: a loop of ZeroMQ and writes, × bare write"
     goal ratio cpu_us sidecast "ZeroMQ + write" le 1.1 "CPU per delivery, × a loop of ZeroMQ and writes"
     goal ratio cpu_us sidecast "sidecast, 1 channel" le 1.05 "CPU per delivery, × 1 channel per client"
     at_rate 5000 50 200
