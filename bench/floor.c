@@ -3,10 +3,11 @@
  * each with the start of an event stream without reading the request, then writes the record of each datagram that comes to
  * every connection, one `write` each.
  *
- *     floor LISTEN DATAGRAMS COUNT [drop|double|swap]
+ *     floor LISTEN DATAGRAMS COUNT [drop|double|swap | GROUPS]
  *
- * LISTEN is a path or ADDRESS:PORT. The last argument makes it break the contract once, towards its first client: the load
- * generator must notice. An empty datagram ends it.
+ * LISTEN is a path or ADDRESS:PORT. With GROUPS the datagrams go to groups of connections in turn, connection i being of group
+ * i modulo their number. A word makes it break the contract once, towards its first client: the load generator must notice. An
+ * empty datagram ends it.
  */
 #include "listener.h"
 #include "record.h"
@@ -61,22 +62,26 @@ int main(int argc, char **argv)
     int count = argc >= 4 ? atoi(argv[3]) : 0;
     int *clients = count > 0 ? calloc((size_t)count, sizeof *clients) : NULL;
     char id[RECORD_ID_TEXT];
+    int groups = argc > 4 && atoi(argv[4]) > 0 ? atoi(argv[4]) : 1;
+    const char *fault = argc > 4 && groups == 1 ? argv[4] : "";
     int datagrams, listener;
     ssize_t size;
 
     if (!clients)
-        errx(2, "usage: floor LISTEN DATAGRAMS COUNT [drop|double|swap]");
+        errx(2, "usage: floor LISTEN DATAGRAMS COUNT [drop|double|swap | GROUPS]");
     alarm(LIMIT_SECONDS);
     datagrams = listener_open_datagrams(argv[2]);
     listener = listener_open(argv[1]);
     accept_all(listener, clients, count);
     for (uint64_t number = 0; (size = recv(datagrams, data, sizeof data, 0)) > 0; number++) {
         struct record *record = &records[number % 2];
+        int first = (int)(number % (uint64_t)groups);
 
         record_next_id(id);
         record_make_event(record, id, data, (size_t)size);
-        for (int i = argc > 4 ? break_contract(argv[4], number, clients[0], record, &records[(number + 1) % 2]) : 0; i < count;
-             i++)
+        if (*fault)
+            first = break_contract(fault, number, clients[0], record, &records[(number + 1) % 2]);
+        for (int i = first; i < count; i += groups)
             write_record(clients[i], record);
     }
     return size < 0;

@@ -69,3 +69,12 @@ int listener_open_datagrams(const char *path)
 {
     return open_unix(path, SOCK_DGRAM);
 }
+
+int listener_open_packets(const char *path)
+{
+    int fd = open_unix(path, SOCK_SEQPACKET);
+
+    if (listen(fd, BACKLOG) < 0)
+        err(1, "%s", path);
+    return fd;
+}

@@ -13,4 +13,7 @@ int listener_accept(int listener);
 /* A unix socket of datagrams. */
 int listener_open_datagrams(const char *path);
 
+/* A unix socket that takes connections of packets, of which more may wait than of datagrams. */
+int listener_open_packets(const char *path);
+
 #endif

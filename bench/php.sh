@@ -2,9 +2,10 @@
 # What publishing costs a page of a real php-fpm behind nginx; run.sh sources this after servers.sh.
 #
 # publish_from_php PAGES: prints one line for each way of publishing a message of 200 bytes,
-#   how=zmtp|zmq|curl|stream pages=… median_us=… p99_us=… whole_median_us=… whole_p99_us=…
+#   how=zmtp|zmq|raw|libzmq|curl|stream pages=… median_us=… p99_us=… whole_median_us=… whole_p99_us=…
 # zmtp and zmq are the project's client, in pure PHP and with ext-zmq, both with the persistent connection that it makes; curl and
-# stream are the usual ways to POST to nchan, where each page connects anew, by loopback TCP. median_us is the publishing call;
+# stream are the usual ways to POST to nchan, where each page connects anew, by loopback TCP. raw is ext-zmq's sendmulti() alone on
+# zmq's socket, libzmq (push.c) the same from C, without a page: what the client cannot be quicker than. median_us is the publishing call;
 # whole_median_us adds what the page does for it before: loading the client, or making the handle. One page after the other, php-fpm
 # with one process, opcache on, on any processor, as in a site: ext-zmq has a thread of its own there. The first tenth is warm-up.
 
@@ -136,9 +137,9 @@ publish_from_php()
 {
     pages=$1
     start_pages
-    for how in zmtp zmq curl stream; do
+    for how in zmtp zmq raw curl stream; do
         case $how in
-        zmq) needed=$php_library/zmq.so ;;
+        zmq | raw) needed=$php_library/zmq.so ;;
         curl) needed=$php_library/curl.so ;;
         *) needed=$php_library ;;
         esac
@@ -147,5 +148,6 @@ publish_from_php()
         ask_pages "$how" "$pages"
         summarize "$how" "$pages"
     done
+    echo "how=libzmq $("$programs/push" "$publish" "$pages")"
     stop_server
 }

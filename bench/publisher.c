@@ -49,6 +49,8 @@ struct publisher *publisher_open(const char *endpoint, unsigned connections, int
         err(1, "cannot publish");
     if (strncmp(endpoint, "dgram:", 6) == 0) {
         publisher->datagrams = connect_to(endpoint + 6, SOCK_DGRAM);
+    } else if (strncmp(endpoint, "packets:", 8) == 0) {
+        publisher->datagrams = connect_to(endpoint + 8, SOCK_SEQPACKET);
     } else if (strncmp(endpoint, "http:", 5) == 0) {
         publisher->post = http_post_open(endpoint + 5, connections, epoll, on_fault, context);
     } else {

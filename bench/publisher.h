@@ -4,6 +4,7 @@
  *     ipc://… tcp://…              ZeroMQ PUSH, two frames: channel, data
  *     pushpin:ipc://…              ZeroMQ PUSH, one frame: pushpin's JSON for an event stream
  *     dgram:PATH                   a datagram, for the bare writer
+ *     packets:PATH                 a packet (SOCK_SEQPACKET), for the bare writer of bursts
  *     http:ADDRESS/PATH%s          POST, %s the channel; ADDRESS is 127.0.0.1:PORT or a unix path that ends in .sock
  *
  * By HTTP over several kept connections with one request each at a time; what finds none free waits here, in order.

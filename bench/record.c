@@ -5,7 +5,7 @@
 #include <time.h>
 
 /* FastCGI 1.0, 8 */
-enum { END_REQUEST = 3, STDOUT = 6, END_REQUEST_BODY = 8 };
+enum { END_REQUEST = 3, END_REQUEST_BODY = 8 };
 
 static const char START[] =
     "Status: 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n\r\n"
@@ -35,7 +35,7 @@ void record_next_id(char id[RECORD_ID_TEXT])
 
 static void finish(struct record *record, size_t content)
 {
-    record_put_header(record->bytes, STDOUT, content);
+    record_put_header(record->bytes, RECORD_STDOUT, content);
     record->size = RECORD_HEADER + content;
 }
 
@@ -74,7 +74,7 @@ void record_make_poll_answer(struct record *record, const char *id, const char *
     char *end = record->bytes + RECORD_HEADER + content;
 
     finish(record, (size_t)content);
-    record_put_header(end, STDOUT, 0);
+    record_put_header(end, RECORD_STDOUT, 0);
     record_put_header(end + RECORD_HEADER, END_REQUEST, END_REQUEST_BODY);
     memset(end + 2 * RECORD_HEADER, 0, END_REQUEST_BODY); /* FastCGI 1.0, 5.5: complete */
     record->size += 2 * RECORD_HEADER + END_REQUEST_BODY;

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-enum { RECORD_HEADER = 8, RECORD_DATA_MAX = 60000, RECORD_ID_TEXT = 32 };
+enum { RECORD_STDOUT = 6 /* FastCGI 1.0, 8 */, RECORD_HEADER = 8, RECORD_DATA_MAX = 60000, RECORD_ID_TEXT = 32 };
 
 struct record {
     size_t size;

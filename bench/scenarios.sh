@@ -24,6 +24,7 @@ if row fan-out-whole "fan-out, whole path: 5000 clients, 5 messages/s, 200 B"; t
     with nchan nchan ""
     goal ratio cpu_us sidecast "floor+nginx" le 1.05 "CPU per delivery, × floor+nginx"
     goal ratio p99_ms sidecast nchan le 1.5 "p99, × nchan"
+    goal ratio p99_ms "floor+nginx" nchan le 1.5 "the control: floor+nginx, p99, × nchan"
     extra sleeps "times the processes sleep, per message"
     at_rate 5000 5 200
 fi
@@ -150,6 +151,7 @@ if row idle-whole "idle memory, whole path: 9300 SSE clients"; then
     with nchan nchan ""
     with "floor+nginx" responder_nginx ""
     goal ratio pss_client sidecast nchan le 1 "bytes per client, × nchan"
+    goal ratio pss_client "floor+nginx" nchan le 1 "the control: floor+nginx, bytes per client, × nchan"
     extra pss_client "bytes per client, all processes"
     extra own_client "bytes per client, without nginx"
     rounds run_variant 9300 --messages 1 --warm 1
@@ -172,9 +174,13 @@ fi
 
 # --- growth: one dimension at a time; 1000 and 10000 clients are above ---
 
+# The responder pays for ZeroMQ's two wake-ups as sidecast does, once a message: what they are among few clients.
 for clients_step in 100 19000; do
     if row "growth-clients-$clients_step" "growth: 1 channel, $clients_step clients, 5 messages/s, 200 B"; then
         fan_out_alone 1.1
+        with "ZeroMQ + write" responder ""
+        goal ratio cpu_us "ZeroMQ + write" "bare write" le 1.1 "the control: a loop of ZeroMQ and writes, × bare write"
+        goal ratio cpu_us sidecast "ZeroMQ + write" le 1.1 "CPU per delivery, × a loop of ZeroMQ and writes"
         at_rate $clients_step 5 200
     fi
 done
@@ -190,6 +196,20 @@ for idle_step in 1 100; do
     fi
 done
 
+# The messages go to all 100000 in turn, each to 50 clients. The controls know groups of clients, and no further channels.
+if row growth-busy-100000 "growth: 100000 busy channels, 1000 per client, 5000 clients, 50 clients a message, 50 messages/s, 200 B"; then
+    may_meet=yes # on different channels
+    with sidecast sidecast "sidecast_options=--subscribe.max_channels=2000" --channels 100000 --per-client 1000
+    with "sidecast, 1 channel" sidecast "" --channels 100
+    with "bare write" floor_groups "groups=100" --channels 100
+    with "ZeroMQ + write" responder "" --channels 100
+    goal ratio cpu_us sidecast "bare write" le 1.1 "CPU per delivery, × bare write"
+    goal ratio cpu_us "ZeroMQ + write" "bare write" le 1.1 "the control: a loop of ZeroMQ and writes, × bare write"
+    goal ratio cpu_us sidecast "ZeroMQ + write" le 1.1 "CPU per delivery, × a loop of ZeroMQ and writes"
+    goal ratio cpu_us sidecast "sidecast, 1 channel" le 1.05 "CPU per delivery, × 1 channel per client"
+    at_rate 5000 50 200
+fi
+
 # The messages go to these channels in turn.
 for per_client in 10 1000; do
     if row "growth-per-client-$per_client" "growth: $per_client channels per client, 1000 clients, 5 messages/s, 200 B"; then
@@ -204,16 +224,20 @@ done
 
 # --- workers: the processors are the server's; the load sleeps meanwhile ---
 
+# What two threads gain here at all is shown by the bare loop.
 if row workers "workers: bursts of 100 messages to 2000 clients, read afterwards"; then
     may_meet=yes
+    everywhere="server_cpu=0-$((processors - 1)); load_cpu=\$server_cpu"
     for workers in 2 1; do
-        with "$workers workers" sidecast \
-            "sidecast_options='--hub.pace=0 --hub.workers=$workers'; server_cpu=0-$((processors - 1)); load_cpu=\$server_cpu"
+        with "$workers workers" sidecast "sidecast_options='--hub.pace=0 --hub.workers=$workers'; $everywhere"
+        with "bare write, $workers threads" "floor_burst_$workers" "$everywhere"
     done
     goal ratio wall_ms "2 workers" "1 workers" le 0.588 "time from first write to last, × 1 worker (1.7 × faster is 0.588)"
+    goal ratio wall_ms "bare write, 2 threads" "bare write, 1 threads" le 0.588 "the control: bare write with 2 threads, × 1 thread"
+    goal ratio wall_ms "2 workers" "bare write, 2 threads" le 1.1 "time from first write to last, × bare write with 2 threads"
     goal ratio cpu_us "2 workers" "1 workers" le 1.1 "CPU per delivery, × 1 worker"
     extra wall_ms "ms from first write to last"
-    rounds run_variant 2000 --mode burst --messages 100 --rate 50
+    rounds run_variant 2000 --mode burst --bursts 15 --messages 100 --rate 50
 fi
 
 # --- pages ---
@@ -230,6 +254,7 @@ php_round()
 if [ -x "$(ls /usr/sbin/php-fpm* 2>/dev/null | head -n 1)" ] && row php "publish from PHP: what a page spends in publish()"; then
     goal value median_us zmtp - le 60 "pure PHP, µs"
     goal value median_us zmq - le 35 "ext-zmq, µs"
+    goal difference median_us zmq raw le 20 "ext-zmq: the client's own part, µs more than sendmulti() alone"
     extra median_us "µs in publish(), median of the pages"
     extra p99_us "µs in publish(), p99"
     extra whole_median_us "µs with loading the client, median"

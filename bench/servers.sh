@@ -7,11 +7,13 @@
 #   pids, own_pids  "--pid P …" of all of them, and of those that are not nginx
 #   listen          where clients connect: a unix socket, or 127.0.0.1:PORT if `tcp=yes` was set before
 #   framing         fastcgi or http; subscribe_path and poll_path (empty: none) with %s for the channel
-#   publish         where messages go: a ZeroMQ endpoint (two frames), dgram:PATH, http:ADDRESS/PATH, pushpin:ENDPOINT
+#   publish         where messages go: a ZeroMQ endpoint (two frames), dgram:PATH, packets:PATH, http:ADDRESS/PATH,
+#                   pushpin:ENDPOINT
 #   unanswered      how many clients may wait for their answer while they come; empty: any number
 # Channels are named bench/…. What differs from a server's defaults is said where it is set.
 #
-# Before a start one may set: tcp=yes; server_cpu (0): processors of the server; sidecast_options: further arguments for sidecast.
+# Before a start one may set: tcp=yes; server_cpu (0): processors of the server; sidecast_options: further arguments for sidecast;
+# groups: see start_floor_groups.
 
 tcp=${tcp:-no}
 server_cpu=${server_cpu:-0}
@@ -291,6 +293,33 @@ start_floor()
     launch floor "$programs/floor" "$listen" "$directory/floor.dgram" "$@"
     account_own "$launched"
     await is_listening "$listen"
+}
+
+# start_floor_groups CLIENTS: each message to one of $groups groups of clients, in turn.
+start_floor_groups()
+{
+    start_floor "$1" "$groups"
+}
+
+# start_floor_burst_THREADS CLIENTS: the same for bursts, the clients divided among threads.
+launch_floor_burst()
+{
+    begin
+    choose_listen floor
+    publish=packets:$directory/floor.packets.sock
+    launch floor "$programs/floor_burst" "$listen" "${publish#packets:}" "$@"
+    account_own "$launched"
+    await is_listening "$listen"
+}
+
+start_floor_burst_1()
+{
+    launch_floor_burst "$1" 1
+}
+
+start_floor_burst_2()
+{
+    launch_floor_burst "$1" 2
 }
 
 start_floor_tcp()

@@ -64,6 +64,8 @@ static inline bool channel_has_subscribers(const struct channel *channel)
 
 /* A message was added: its subscribers are told at the end of this turn, or of the running pace interval. */
 void channel_notify(struct replica *replica, struct channel *channel);
+/* Marks the links of replica->unmarked: before a subscriber of several channels is advanced. */
+void channel_mark_news(struct replica *replica);
 /* Advances every subscriber that is not blocked. */
 void channel_flush(struct replica *replica, struct channel *channel);
 /* Advances the writable ones until each has everything up to `id`. */

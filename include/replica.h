@@ -50,6 +50,7 @@ struct replica {
     struct channel *channels;         /* by name */
     struct channel *recent;           /* the one that was looked up last, or NULL: messages of one channel often come in a row */
     struct channel_queue dirty;       /* to be flushed at the end of the turn */
+    struct channel *unmarked;         /* the last with news, or NULL: its links are marked when it is flushed, or before anybody is advanced */
     struct subscriber_queue idle;
     struct subscriber_queue ready;
     struct subscriber_queue blocked;

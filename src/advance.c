@@ -332,6 +332,8 @@ void advance(struct replica *replica, struct subscriber *subscriber)
     /* Also for who was blocked when it did. */
     if (subscriber_has_expired(replica, subscriber))
         subscriber->is_ending = true;
+    if (subscriber->link_count != 1)
+        channel_mark_news(replica);
     if (batch_is_for(batch, replica, subscriber)) {
         replica->metrics->writes_shared++;
     } else {

@@ -72,6 +72,8 @@ void channel_close_unused(struct replica *replica, struct channel *channel)
     *mark = event_id_max(*mark, channel->lost_through);
     if (channel->scheduled)
         TAILQ_REMOVE(&replica->dirty, channel, dirty);
+    if (replica->unmarked == channel)
+        replica->unmarked = NULL;
     timeouts_clear(&replica->timeouts, &channel->pace);
     timeouts_clear(&replica->timeouts, &channel->trim);
     timeouts_release(&replica->timeouts, CHANNEL_TIMEOUTS);
@@ -91,16 +93,27 @@ void channel_lose(struct channel *channel, struct event_id id)
     channel->losses++;
 }
 
+void channel_mark_news(struct replica *replica)
+{
+    struct link *link;
+
+    if (!replica->unmarked)
+        return;
+    LIST_FOREACH(link, &replica->unmarked->shared, of_channel)
+        subscriber_mark_pending(link);
+    replica->unmarked = NULL;
+}
+
 void channel_notify(struct replica *replica, struct channel *channel)
 {
     int64_t due_ms = channel->flushed_ms + channel->policy.pace_ms;
-    struct link *link;
 
     if (channel->news || !channel_has_subscribers(channel))
         return;
     channel->news = true;
-    LIST_FOREACH(link, &channel->shared, of_channel)
-        subscriber_mark_pending(link);
+    channel_mark_news(replica);
+    if (!LIST_EMPTY(&channel->shared))
+        replica->unmarked = channel;
     if (due_ms > replica->now_ms) {
         timeouts_set(&replica->timeouts, &channel->pace, due_ms);
         return;
@@ -119,11 +132,33 @@ static bool has_news(const struct link *link)
     return event_id_less(link->subscriber->cursor, event_id_max(last, channel->lost_through));
 }
 
+/* A load: a prefetch is dropped by some processors when the page's translation is not at hand either, which is the usual case here. */
+static void touch(const void *byte)
+{
+    (void)*(const volatile char *)byte;
+}
+
+/* Among many clients none is in the cache. What the next step reads is fetched together, with the link of the one after, not one after the other. */
+static void fetch(const struct link *next)
+{
+    const struct link *after = next ? LIST_NEXT(next, of_channel) : NULL;
+
+    if (!next)
+        return;
+    touch(&next->subscriber->joined);
+    touch(&next->subscriber->request_id);
+    touch(&next->subscriber->own.next_pending);
+    if (after) {
+        touch(after);
+        touch(&after->next_pending);
+    }
+}
+
 /*
- * Advances the list's subscribers once. False: some of the writable ones lack something still.
+ * Advances the list's subscribers once, `marks`: each with its link marked before. False: some of the writable ones lack something still.
  * Who leaves meanwhile is off the list, but its memory stays until the end of the worker's turn.
  */
-static bool flush_list(struct replica *replica, struct link_list *links)
+static bool flush_list(struct replica *replica, struct link_list *links, bool marks)
 {
     struct link *link, *next;
     bool settled = true;
@@ -132,8 +167,9 @@ static bool flush_list(struct replica *replica, struct link_list *links)
         struct subscriber *subscriber = link->subscriber;
 
         next = LIST_NEXT(link, of_channel);
-        if (next)
-            __builtin_prefetch(next->subscriber);
+        fetch(next);
+        if (marks)
+            subscriber_mark_pending(link);
         if (subscriber->state == SUBSCRIBER_IDLE && (subscriber->link_count == 1 || has_news(link)))
             advance(replica, subscriber);
         settled &= subscriber->state != SUBSCRIBER_READY;
@@ -143,16 +179,18 @@ static bool flush_list(struct replica *replica, struct link_list *links)
 
 void channel_flush(struct replica *replica, struct channel *channel)
 {
-    bool settled;
+    bool marks = replica->unmarked == channel, settled;
 
+    if (marks)
+        replica->unmarked = NULL;
     if (channel->scheduled)
         TAILQ_REMOVE(&replica->dirty, channel, dirty);
     timeouts_clear(&replica->timeouts, &channel->pace);
     channel->scheduled = false;
     channel->news = false;
     channel->flushed_ms = replica->now_ms;
-    settled = flush_list(replica, &channel->solo);
-    settled &= flush_list(replica, &channel->shared);
+    settled = flush_list(replica, &channel->solo, false);
+    settled &= flush_list(replica, &channel->shared, marks);
     if (settled)
         channel->settled = replica->newest;
     history_trim(replica, channel);

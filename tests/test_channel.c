@@ -294,6 +294,62 @@ static void catching_up_takes_as_many_writes_as_it_needs(void **state)
     done(&client);
 }
 
+/* --- news that no link is marked with yet --- */
+
+static void message_held_back_by_its_pace_comes_before_a_later_one_of_another_channel(void **state)
+{
+    struct client client;
+
+    (void)state;
+    listen_to(&client, "paced,quiet");
+    publish(&fixture, "paced", "one");
+    turn(&fixture);
+    publish(&fixture, "paced", "two");
+    turn(&fixture);
+    publish(&fixture, "quiet", "three");
+    turn(&fixture);
+    assert_string_equal(told(&client), "one two three");
+    done(&client);
+}
+
+static void message_held_back_by_its_pace_is_in_what_a_slow_client_takes(void **state)
+{
+    struct client client;
+
+    (void)state;
+    listen_to(&client, "paced,quiet");
+    client.budget = 5;
+    publish(&fixture, "paced", "one");
+    turn(&fixture);
+    publish(&fixture, "paced", "two");
+    turn(&fixture);
+    client_takes(&fixture, &client, SIZE_MAX);
+    assert_string_equal(told(&client), "one two");
+    done(&client);
+}
+
+static void channel_that_ends_with_news_is_not_looked_at_again(void **state)
+{
+    struct client gone, client;
+
+    (void)state;
+    fixture.settings.history_age = fixture.settings.history_keep = 5;
+    listen_to(&gone, "paced,other");
+    publish(&fixture, "paced", "one");
+    turn(&fixture);
+    publish(&fixture, "paced", "two");
+    turn(&fixture);
+    leave(&fixture, &gone);
+    pass_ms(&fixture, 6);
+    assert_null(channel_find(&fixture.replica, span_of("paced")));
+    listen_to(&client, "a,b");
+    publish(&fixture, "a", "three");
+    turn(&fixture);
+    assert_string_equal(told(&client), "three");
+    done(&client);
+    client_finish(&gone);
+}
+
 /* --- what a delivery costs --- */
 
 static void delivery_touches_only_the_channels_that_have_news(void **state)
@@ -448,6 +504,9 @@ int main(void)
         T(who_resumes_from_behind_is_caught_up_too),
         T(who_has_more_to_come_after_a_flush_is_caught_up_too),
         T(catching_up_takes_as_many_writes_as_it_needs),
+        T(message_held_back_by_its_pace_comes_before_a_later_one_of_another_channel),
+        T(message_held_back_by_its_pace_is_in_what_a_slow_client_takes),
+        T(channel_that_ends_with_news_is_not_looked_at_again),
         T(delivery_touches_only_the_channels_that_have_news),
         T(news_of_all_channels_at_once_costs_each_of_them_the_same),
         T(news_of_others_costs_a_subscriber_nothing),

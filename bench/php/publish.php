@@ -5,7 +5,8 @@
  * page needs before it (loading the client or making the handle). FastCGI parameters: BENCH_SIDECAST (ipc endpoint), BENCH_NCHAN
  * (URL of the publisher).
  *
- *     publish.php?how=zmtp (the client in pure PHP) | zmq (with ext-zmq) | curl (POST to nchan) | stream (the same without curl)
+ *     publish.php?how=zmtp (the client in pure PHP) | zmq (with ext-zmq) | raw (ext-zmq alone, on the same persistent socket) |
+ *                 curl (POST to nchan) | stream (the same without curl)
  */
 
 declare(strict_types=1);
@@ -16,6 +17,17 @@ function sidecast(string $transport): Closure
     $publisher = Sidecast\Publisher::connect('sidecast+' . $_SERVER['BENCH_SIDECAST'] . '?transport=' . $transport);
 
     return static fn (string $channel, string $data) => $publisher->publish($channel, $data)->reason();
+}
+
+/** The publishing call is sendmulti() and nothing else. */
+function raw(): Closure
+{
+    $endpoint = $_SERVER['BENCH_SIDECAST'];
+    $context = new ZMQContext(1, true);
+    // the name of the client's own socket: it comes after it, so that this one is connected
+    $socket = $context->getSocket(ZMQ::SOCKET_PUSH, "sidecast $endpoint 10000", static fn (ZMQSocket $new) => $new->connect($endpoint));
+
+    return static fn (string $channel, string $data) => $socket->sendmulti([$channel, $data], ZMQ::MODE_DONTWAIT) ? null : 'queue full';
 }
 
 function curl(): Closure
@@ -47,6 +59,7 @@ $data = str_repeat('x', 200);
 $began = hrtime(true);
 $publish = match ($_GET['how'] ?? '') {
     'zmtp', 'zmq' => sidecast($_GET['how']),
+    'raw' => raw(),
     'curl' => curl(),
     'stream' => stream(),
 };
