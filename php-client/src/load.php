@@ -57,6 +57,7 @@ foreach (
         'FailureLog',
         'PublisherInterface',
         'Publisher',
+        'Page',
     ] as $sidecastFile
 ) {
     require_once __DIR__ . '/' . $sidecastFile . '.php';
