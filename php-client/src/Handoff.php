@@ -196,6 +196,8 @@ final class Handoff
             \session_cache_limiter(''); // should it be started again
         }
         \array_map('header_remove', ['Cache-Control', 'Expires', 'Pragma']);
+        // nginx puts this charset to the stream's own type, and Chrome ends a stream that is not in UTF-8
+        \header('Content-Type: text/plain; charset=UTF-8');
         foreach ($headers as $name => $value) {
             \header("$name: $value");
         }

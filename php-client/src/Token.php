@@ -21,6 +21,9 @@ final class Token
     /** The cookie in which the server looks for a token. */
     public const COOKIE = 'sidecast_token';
 
+    /** What the server takes at most. */
+    private const LIMIT_BYTES = 8192;
+
     /** @var array<string, list<string>|string|int> channels, publish, sub, iss, aud, nbf */
     private array $claims = [];
 
@@ -147,7 +150,7 @@ final class Token
      *
      * @param ?int $now seconds since 1970; null: the clock's
      *
-     * @throws InvalidGrant         if it has no ttl, or grants nothing
+     * @throws InvalidGrant         if it has no ttl, grants nothing, or is too long
      * @throws InvalidConfiguration if the key does not sign
      */
     public function sign(Signer $signer, ?int $now = null): string
@@ -157,8 +160,12 @@ final class Token
         }
         $now ??= \time();
         $claims = $this->claims + ['iat' => $now, 'exp' => $now + $this->seconds()];
+        $token = Jwt::compact($claims, $signer);
+        if (\strlen($token) > self::LIMIT_BYTES) {
+            throw new InvalidGrant('a token has at most 8 KiB: grant fewer channels, or a pattern');
+        }
 
-        return Jwt::compact($claims, $signer);
+        return $token;
     }
 
     /**

@@ -118,6 +118,14 @@ final class TokenTest extends TestCase
         Token::listen([])->patterns([])->client('x')->ttl(60)->sign($this->signer);
     }
 
+    public function testATokenThatTheServerWouldNotReadIsNotSigned(): void
+    {
+        $channels = \array_map(static fn (int $i): string => "user/$i/" . \str_repeat('x', 80), \range(1, 100));
+        $this->expectException(InvalidGrant::class);
+        $this->expectExceptionMessage('at most 8 KiB');
+        Token::listen($channels)->ttl(60)->sign($this->signer);
+    }
+
     public function testAClaimThatIsNoUtf8IsAnExceptionOfThisPackage(): void
     {
         $this->expectException(SidecastException::class);
