@@ -35,7 +35,6 @@ final class HttpClientTest extends TestCase
         self::assertContains('X-A: b', $head);
         self::assertContains('Content-Length: 4', $head);
         self::assertContains('Host: ' . \substr($peer->endpoint, 6), $head);
-        self::assertSame([], \preg_grep('/\AExpect/i', $head), 'curl would wait for it');
         self::assertSame('body', $peer->bytes());
     }
 
@@ -50,7 +49,7 @@ final class HttpClientTest extends TestCase
             ['close'],
         ]]);
         self::assertSame([202, '{}'], $this->client($client)->post($this->url($peer), [], $body, 10.0));
-        $peer->bytes();
+        self::assertStringNotContainsString('Expect', $peer->bytes(), 'curl would wait for it');
         self::assertSame(\md5($body), $peer->report());
     }
 

@@ -173,6 +173,5 @@ final class StreamClient implements HttpClientInterface
         if (\stream_select($read, $written, $except, 0, $microseconds) === false) {
             \usleep(\min(1000, $microseconds)); // a signal came, or the descriptor is above select's 1024
         }
-        self::secondsUntil($deadline);
     }
 }
