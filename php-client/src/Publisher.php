@@ -8,6 +8,8 @@ use Psr\Log\LoggerInterface;
 use Sidecast\Exception\InvalidConfiguration;
 use Sidecast\Exception\InvalidMessage;
 use Sidecast\Exception\PublishFailed;
+use Sidecast\Exception\TransportException;
+use Sidecast\Transport\ConfirmingTransportInterface;
 use Sidecast\Transport\TransportFactory;
 use Sidecast\Transport\TransportInterface;
 
@@ -87,9 +89,19 @@ final class Publisher implements PublisherInterface
      */
     public function publish(string $channel, mixed $data, array $options = []): PublishResult
     {
-        $batch = $this->batch(Delivery::once($this->transport), $this->timeout);
+        if ($this->transport instanceof ConfirmingTransportInterface && $this->transport->alwaysConfirms()) {
+            return $this->one(Delivery::once($this->transport), $this->timeout, $channel, $data, $options);
+        }
+        try { // without a batch: this is the call that pages make most
+            $message = Message::withOptions($channel, $data, $options);
+            $this->checkSize($message);
+            $this->transport->send($message->frames(), $this->timeout);
+            $result = new PublishResult(1);
+        } catch (InvalidMessage | TransportException $error) {
+            $result = new PublishResult(0, [$error->getMessage()]);
+        }
 
-        return $this->one($batch, $channel, static fn (): Message => Message::withOptions($channel, $data, $options));
+        return $this->conclude($result, $channel);
     }
 
     /**
@@ -108,13 +120,9 @@ final class Publisher implements PublisherInterface
         array $options = [],
         float $timeout = self::CONFIRM_TIMEOUT,
     ): PublishResult {
-        $batch = $this->batch(Delivery::confirmed($this->transport), self::bound($timeout));
+        $options['key'] ??= Delivery::key();
 
-        return $this->one(
-            $batch,
-            $channel,
-            static fn (): Message => Message::withOptions($channel, $data, $options)->withKey(Delivery::key()),
-        );
+        return $this->one(Delivery::confirmed($this->transport), self::bound($timeout), $channel, $data, $options);
     }
 
     public function publishBatchAndConfirm(iterable $messages, float $timeout = self::CONFIRM_TIMEOUT): PublishResult
@@ -129,14 +137,21 @@ final class Publisher implements PublisherInterface
     }
 
     /**
-     * @param \Closure(): Message $make
+     * @param \Closure(non-empty-list<string>, int, float): ?list<Confirmation> $deliver see {@see Batch}
+     * @param array<string, mixed>                                              $options
      *
      * @throws PublishFailed
      */
-    private function one(Batch $batch, string $channel, \Closure $make): PublishResult
-    {
+    private function one(
+        \Closure $deliver,
+        float $timeout,
+        string $channel,
+        mixed $data,
+        array $options,
+    ): PublishResult {
+        $batch = $this->batch($deliver, $timeout);
         try {
-            $message = $make();
+            $message = Message::withOptions($channel, $data, $options);
             $this->checkSize($message);
             $batch->addOnly($message);
         } catch (InvalidMessage $error) {
