@@ -77,14 +77,14 @@ final class Endpoint
     private static function isForbidden(string $path): bool
     {
         // with @, because outside open_basedir PHP warns and sees nothing, though libzmq can connect
+        if (@\is_writable($path)) {
+            return false;
+        }
         $seen = $path;
         while ($seen !== '/' && !@\file_exists($seen)) {
             $seen = \dirname($seen);
         }
-        if ($seen === $path) {
-            return !@\is_writable($path);
-        }
 
-        return @\is_dir($seen) && !@\is_executable($seen);
+        return $seen === $path || @\is_dir($seen) && !@\is_executable($seen);
     }
 }
