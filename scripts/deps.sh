@@ -33,6 +33,7 @@ run command php php-cli
 run file /usr/lib/php/*/zmq.so php-zmq
 check command phpunit phpunit
 check file /usr/share/php/Psr/Log/autoload.php php-psr-log
+check file /usr/lib/php/*/curl.so php-curl
 check command curl curl
 fuzz command clang clang
 fuzz file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-dev

@@ -43,8 +43,24 @@ final class SidecastBroadcaster extends Broadcaster
         if (!\is_string($given) || $given === '') {
             throw new AccessDeniedHttpException();
         }
-        $channel = $this->normalizeChannelName($given);
-        if ($this->isGuardedChannel($given) && !$this->retrieveUser($request, $channel)) {
+
+        return $this->allow($request, $given);
+    }
+
+    /**
+     * Asks the callbacks of routes/channels.php whether the user of a request may listen to a channel.
+     *
+     * @param \Illuminate\Http\Request $request
+     * @param string                   $name    with its private- or presence-
+     *
+     * @return mixed what auth() answers
+     *
+     * @throws AccessDeniedHttpException if nobody is logged in, no callback knows the channel, or it says no
+     */
+    public function allow($request, string $name): mixed
+    {
+        $channel = $this->normalizeChannelName($name);
+        if ($this->isGuardedChannel($name) && !$this->retrieveUser($request, $channel)) {
             throw new AccessDeniedHttpException();
         }
 
@@ -54,7 +70,7 @@ final class SidecastBroadcaster extends Broadcaster
     /**
      * What auth() answers when the callback has said yes: `true`, or on a presence channel what it told of the user.
      *
-     * This opens no stream by itself: the subscription is granted by nginx or by the server's configuration.
+     * This opens no stream by itself: that is what {@see ListenController} is for.
      *
      * @param \Illuminate\Http\Request $request
      * @param mixed                    $result of the callback

@@ -13,15 +13,19 @@ use Sidecast\Publisher;
 use Sidecast\PublisherInterface;
 
 /**
- * Adds the broadcasting driver "sidecast", and PublisherInterface for what publishes without an event.
+ * Adds the broadcasting driver "sidecast", PublisherInterface for what publishes without an event, and
+ * ListenController.
  *
  * Configured in config/broadcasting.php:
  *
- *     'sidecast' => ['driver' => 'sidecast', 'dsn' => env('SIDECAST_DSN')],
+ *     'sidecast' => ['driver' => 'sidecast', 'dsn' => env('SIDECAST_DSN'), 'listen' => [see ListenOptions]],
  */
 final class SidecastServiceProvider extends ServiceProvider
 {
-    /** Binds PublisherInterface, one for each process: it throws only if the DSN says so, and warns in Laravel's log. */
+    /**
+     * Binds PublisherInterface, one for each process: it throws only if the DSN says so, and warns in Laravel's log.
+     * And ListenController.
+     */
     public function register(): void
     {
         $this->app->singleton(PublisherInterface::class, static function (Container $app): PublisherInterface {
@@ -29,6 +33,12 @@ final class SidecastServiceProvider extends ServiceProvider
             $logger = $app->bound(LoggerInterface::class) ? $app->make(LoggerInterface::class) : null;
 
             return Publisher::connect($dsn ?? Endpoint::DEFAULT, $logger);
+        });
+        $this->app->singleton(ListenController::class, static function (Container $app): ListenController {
+            $broadcaster = $app->make(BroadcastManager::class)->connection('sidecast');
+            $options = (array) $app->make('config')->get('broadcasting.connections.sidecast.listen', []);
+
+            return ListenOptions::controller($broadcaster, $options);
         });
     }
 

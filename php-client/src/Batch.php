@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Sidecast;
 
 use Sidecast\Exception\TransportException;
-use Sidecast\Transport\TransportInterface;
 
 /**
  * Gathers the messages of one publishBatch() into ZeroMQ messages of a bounded size and keeps the account of them.
@@ -34,9 +33,20 @@ final class Batch
     /** Why the transport failed: from then on nothing is tried, so that the account has no holes. */
     private ?string $broken = null;
 
-    /** @param float $seconds that all sends may wait together */
+    /** @var array<int, list<string>> */
+    private array $ids = [];
+
+    /** @var array<int, string> */
+    private array $codes = [];
+
+    /**
+     * @param \Closure(non-empty-list<string>, int, float): ?list<Confirmation> $deliver sends frames with so many
+     *         messages
+     *                         within so many seconds; what became of each, or null: they are handed over
+     * @param float $seconds that all sends may wait together
+     */
     public function __construct(
-        private readonly TransportInterface $transport,
+        private readonly \Closure $deliver,
         private float $seconds,
         private readonly int $limitBytes,
         private readonly string $channelKey,
@@ -58,6 +68,13 @@ final class Batch
         $this->messages[$position] = $message;
         $this->objects[] = $object;
         $this->bytes += \strlen($object) + 1;
+    }
+
+    /** Takes in the only message that there will be, which then needs no JSON of its own. */
+    public function addOnly(Message $message): void
+    {
+        $this->messages = [$message];
+        $this->objects = [''];
     }
 
     /** Notes that the message of this position is not handed over, and why. */
@@ -88,7 +105,7 @@ final class Batch
     {
         \ksort($this->failures);
 
-        return new PublishResult($this->handedOver, $this->failures);
+        return new PublishResult($this->handedOver, $this->failures, $this->ids, $this->codes);
     }
 
     private function send(): void
@@ -99,11 +116,26 @@ final class Batch
             : ['[' . \implode(',', $this->objects) . ']'];
         $start = \hrtime(true);
         try {
-            $this->transport->send($frames, $this->seconds);
-            $this->handedOver += \count($this->messages);
+            $confirmations = ($this->deliver)($frames, \count($this->messages), $this->seconds);
+            $confirmations === null ? $this->handedOver += \count($this->messages) : $this->note($confirmations);
         } catch (TransportException $error) {
             $this->broken = $error->getMessage();
         }
         $this->seconds = \max(0.0, $this->seconds - (\hrtime(true) - $start) / 1e9);
+    }
+
+    /** @param list<Confirmation> $confirmations one for each message that was sent */
+    private function note(array $confirmations): void
+    {
+        foreach (\array_keys($this->messages) as $i => $position) {
+            $confirmation = $confirmations[$i];
+            if ($confirmation->code === null) {
+                $this->handedOver++;
+                $this->ids[$position] = $confirmation->ids;
+            } else {
+                $this->fail($position, $confirmation->message);
+                $this->codes[$position] = $confirmation->code;
+            }
+        }
     }
 }

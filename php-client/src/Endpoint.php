@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Sidecast;
 
 use Sidecast\Exception\InvalidConfiguration;
+use Sidecast\Exception\TransportException;
 
 /** Where the server takes messages in, in ZeroMQ's spelling: `ipc:///absolute/path` or `tcp://host:port`. */
 final class Endpoint
@@ -28,6 +29,15 @@ final class Endpoint
         return \str_starts_with($this->zmq, 'ipc://') ? \substr($this->zmq, \strlen('ipc://')) : null;
     }
 
+    /** Where messages published here are confirmed, unless told otherwise: ipc only, `confirm.sock` beside it. */
+    public function confirm(): ?self
+    {
+        $path = $this->path();
+        $beside = $path === null ? '' : \rtrim(\dirname($path), '/') . '/confirm.sock';
+
+        return $beside === '' || \strlen($beside) > self::IPC_PATH_BYTES ? null : self::parse("ipc://$beside");
+    }
+
     /** @throws InvalidConfiguration */
     public static function parse(string $endpoint): self
     {
@@ -48,5 +58,33 @@ final class Endpoint
             'endpoint "%s": expected ipc:///absolute/path or tcp://host:port',
             \addcslashes($endpoint, "\0..\37\177..\377"),
         ));
+    }
+
+    /**
+     * Insists that the process may connect, which libzmq would never tell: it queues and tries for ever. A socket that
+     * is not there yet is not forbidden, unless its directory is.
+     *
+     * @throws TransportException if it may not
+     */
+    public function insistOnAccess(): void
+    {
+        $path = $this->path();
+        if ($path !== null && self::isForbidden($path)) {
+            throw new TransportException("cannot connect: no permission to write to $path");
+        }
+    }
+
+    private static function isForbidden(string $path): bool
+    {
+        // with @, because outside open_basedir PHP warns and sees nothing, though libzmq can connect
+        if (@\is_writable($path)) {
+            return false;
+        }
+        $seen = $path;
+        while ($seen !== '/' && !@\file_exists($seen)) {
+            $seen = \dirname($seen);
+        }
+
+        return $seen === $path || @\is_dir($seen) && !@\is_executable($seen);
     }
 }

@@ -14,7 +14,6 @@ final class Message
 {
     private const JSON_FLAGS = \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE;
     private const OPTIONS = ['event', 'except', 'ttl', 'store', 'key'];
-    private const NAME_BYTES = 255;
 
     /** The text that clients get. */
     public readonly string $data;
@@ -39,10 +38,10 @@ final class Message
         public readonly bool $store = true,
         public readonly ?string $key = null,
     ) {
-        self::checkChannel($channel);
-        self::checkName('event', $event);
-        self::checkName('except', $except);
-        self::checkName('key', $key);
+        self::check(Name::whyNoChannel($channel));
+        self::check(Name::whyNoText('event', $event));
+        self::check(Name::whyNoText('except', $except));
+        self::check(Name::whyNoText('key', $key));
         if ($ttl !== null && $ttl < 1) {
             throw new InvalidMessage('ttl must be at least 1 second');
         }
@@ -105,6 +104,20 @@ final class Message
         return self::withOptions($channel, $data, $item);
     }
 
+    /** The same message, with this key if it has none. */
+    public function withKey(string $key): self
+    {
+        return $this->key !== null ? $this : new self(
+            $this->channel,
+            $this->data,
+            $this->event,
+            $this->except,
+            $this->ttl,
+            $this->store,
+            $key,
+        );
+    }
+
     /**
      * The frames of the ZeroMQ message that publishes this one: channel, data and, if there are any, options.
      *
@@ -156,29 +169,10 @@ final class Message
         return $options;
     }
 
-    private static function checkChannel(string $channel): void
+    private static function check(?string $fault): void
     {
-        $length = \strlen($channel);
-        if ($length < 1 || $length > self::NAME_BYTES) {
-            throw new InvalidMessage('channel must have 1 to 255 bytes');
-        }
-        if (\preg_match('/\A[^\p{Cc} ,*]+\z/u', $channel) !== 1) {
-            throw new InvalidMessage(
-                'channel must be valid UTF-8 without control characters, spaces, commas and asterisks',
-            );
-        }
-    }
-
-    private static function checkName(string $option, ?string $value): void
-    {
-        if ($value === null) {
-            return;
-        }
-        if (\strlen($value) > self::NAME_BYTES) {
-            throw new InvalidMessage("$option must have at most 255 bytes");
-        }
-        if (\preg_match('/\A\P{Cc}*\z/u', $value) !== 1) {
-            throw new InvalidMessage("$option must be valid UTF-8 without control characters");
+        if ($fault !== null) {
+            throw new InvalidMessage($fault);
         }
     }
 

@@ -9,6 +9,7 @@ use Sidecast\Exception\InvalidConfiguration;
 use Sidecast\Exception\InvalidMessage;
 use Sidecast\Exception\PublishFailed;
 use Sidecast\Exception\TransportException;
+use Sidecast\Transport\ConfirmingTransportInterface;
 use Sidecast\Transport\TransportFactory;
 use Sidecast\Transport\TransportInterface;
 
@@ -20,6 +21,9 @@ final class Publisher implements PublisherInterface
 {
     /** Seconds that one call may wait in all. */
     public const TIMEOUT = 0.05;
+
+    /** Seconds that a confirmed call may wait in all, unless it is told otherwise. */
+    public const CONFIRM_TIMEOUT = 1.0;
 
     /** The server's default of publish.max_bytes. */
     public const MAX_BYTES = 1048576;
@@ -46,9 +50,7 @@ final class Publisher implements PublisherInterface
         private readonly string $channelKey = 'channel',
         private readonly int $batchBytes = self::BATCH_BYTES,
     ) {
-        if (!($timeout > 0 && $timeout <= 3600)) { // so written, it refuses NAN too
-            throw new InvalidConfiguration('the timeout must be above 0 and at most 3600 seconds');
-        }
+        self::bound($timeout);
     }
 
     /**
@@ -87,7 +89,10 @@ final class Publisher implements PublisherInterface
      */
     public function publish(string $channel, mixed $data, array $options = []): PublishResult
     {
-        try {
+        if ($this->transport instanceof ConfirmingTransportInterface && $this->transport->alwaysConfirms()) {
+            return $this->one(Delivery::once($this->transport), $this->timeout, $channel, $data, $options);
+        }
+        try { // without a batch: this is the call that pages make most
             $message = Message::withOptions($channel, $data, $options);
             $this->checkSize($message);
             $this->transport->send($message->frames(), $this->timeout);
@@ -106,13 +111,70 @@ final class Publisher implements PublisherInterface
      */
     public function publishBatch(iterable $messages): PublishResult
     {
-        $batch = new Batch($this->transport, $this->timeout, $this->batchBytes, $this->channelKey);
+        return $this->all($this->batch(Delivery::once($this->transport), $this->timeout), $messages, false);
+    }
+
+    public function publishAndConfirm(
+        string $channel,
+        mixed $data,
+        array $options = [],
+        float $timeout = self::CONFIRM_TIMEOUT,
+    ): PublishResult {
+        $options['key'] ??= Delivery::key();
+
+        return $this->one(Delivery::confirmed($this->transport), self::bound($timeout), $channel, $data, $options);
+    }
+
+    public function publishBatchAndConfirm(iterable $messages, float $timeout = self::CONFIRM_TIMEOUT): PublishResult
+    {
+        return $this->all($this->batch(Delivery::confirmed($this->transport), self::bound($timeout)), $messages, true);
+    }
+
+    /** @param \Closure(non-empty-list<string>, int, float): ?list<Confirmation> $deliver see {@see Batch} */
+    private function batch(\Closure $deliver, float $timeout): Batch
+    {
+        return new Batch($deliver, $timeout, $this->batchBytes, $this->channelKey);
+    }
+
+    /**
+     * @param \Closure(non-empty-list<string>, int, float): ?list<Confirmation> $deliver see {@see Batch}
+     * @param array<string, mixed>                                              $options
+     *
+     * @throws PublishFailed
+     */
+    private function one(
+        \Closure $deliver,
+        float $timeout,
+        string $channel,
+        mixed $data,
+        array $options,
+    ): PublishResult {
+        $batch = $this->batch($deliver, $timeout);
+        try {
+            $message = Message::withOptions($channel, $data, $options);
+            $this->checkSize($message);
+            $batch->addOnly($message);
+        } catch (InvalidMessage $error) {
+            $batch->fail(0, $error->getMessage());
+        }
+        $batch->flush();
+
+        return $this->conclude($batch->result(), $channel);
+    }
+
+    /**
+     * @param iterable<Message|array<string, mixed>> $messages
+     *
+     * @throws PublishFailed
+     */
+    private function all(Batch $batch, iterable $messages, bool $keys): PublishResult
+    {
         $position = 0;
         foreach ($messages as $item) {
             try {
-                $message = $this->messageOf($item);
+                $message = self::messageOf($item);
                 $this->checkSize($message);
-                $batch->add($position, $message);
+                $batch->add($position, $keys ? $message->withKey(Delivery::key()) : $message);
             } catch (InvalidMessage $error) {
                 $batch->fail($position, $error->getMessage());
             }
@@ -124,7 +186,7 @@ final class Publisher implements PublisherInterface
     }
 
     /** @throws InvalidMessage */
-    private function messageOf(mixed $item): Message
+    private static function messageOf(mixed $item): Message
     {
         return match (true) {
             $item instanceof Message => $item,
@@ -145,7 +207,7 @@ final class Publisher implements PublisherInterface
     private function conclude(PublishResult $result, ?string $channel): PublishResult
     {
         if (!$result->ok) {
-            $this->log($result, $channel);
+            FailureLog::write($this->logger, $result, $channel);
             if ($this->throws) {
                 throw new PublishFailed($result);
             }
@@ -154,24 +216,13 @@ final class Publisher implements PublisherInterface
         return $result;
     }
 
-    private function log(PublishResult $result, ?string $channel): void
+    /** @throws InvalidConfiguration */
+    private static function bound(float $timeout): float
     {
-        $context = [
-            'reason' => $result->reason(),
-            'failed' => \count($result->failures),
-            'total' => $result->total(),
-        ];
-        if ($channel !== null) {
-            // it may be what a client sent: it must not forge lines of a log
-            $context['channel'] = \addcslashes(\substr($channel, 0, 255), "\0..\37\177");
+        if (!($timeout > 0 && $timeout <= 3600)) { // so written, it refuses NAN too
+            throw new InvalidConfiguration('the timeout must be above 0 and at most 3600 seconds');
         }
-        try {
-            $this->logger?->warning(
-                'sidecast: {failed} of {total} messages not handed over: {reason}',
-                $context,
-            );
-        } catch (\Throwable) {
-            // a log that cannot be written is no reason to break the page
-        }
+
+        return $timeout;
     }
 }

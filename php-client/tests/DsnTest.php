@@ -6,6 +6,7 @@ namespace Sidecast\Tests;
 
 use PHPUnit\Framework\TestCase;
 use Sidecast\Dsn;
+use Sidecast\Endpoint;
 use Sidecast\Exception\InvalidConfiguration;
 
 final class DsnTest extends TestCase
@@ -60,6 +61,34 @@ final class DsnTest extends TestCase
         self::assertSame(Dsn::NULL, Dsn::parse('sidecast+null:?transport=zmq')->transport);
     }
 
+    public function testMessagesAreConfirmedBesideTheSocketUnlessToldOtherwise(): void
+    {
+        self::assertSame('ipc:///run/sidecast/confirm.sock', Dsn::parse(Endpoint::DEFAULT)->confirm?->zmq);
+        self::assertSame('ipc:///a b/confirm.sock', Dsn::parse('sidecast+ipc:///a%20b/publish.sock')->confirm?->zmq);
+        self::assertSame('ipc:///confirm.sock', Dsn::parse('ipc:///publish.sock')->confirm?->zmq);
+        self::assertNull(Dsn::parse('ipc:///' . \str_repeat('a', 99) . '/p')->confirm, 'it would be too long');
+        self::assertNull(Dsn::parse('tcp://127.0.0.1:5555')->confirm);
+        $dsn = 'sidecast+tcp://127.0.0.1:5555?confirm=';
+        self::assertSame('tcp://127.0.0.1:5556', Dsn::parse("{$dsn}tcp://127.0.0.1:5556")->confirm?->zmq);
+        self::assertSame('ipc:///a&b', Dsn::parse("{$dsn}ipc:///a%26b")->confirm?->zmq);
+    }
+
+    public function testHttp(): void
+    {
+        $dsn = Dsn::parse('sidecast+https://example.org/publish?timeout=2s&token=a.b.c');
+        self::assertSame([Dsn::HTTP, null, null], [$dsn->transport, $dsn->endpoint, $dsn->confirm]);
+        self::assertSame(['https://example.org/publish', 2.0], [$dsn->url, $dsn->timeout]);
+        self::assertSame('Bearer a.b.c', $dsn->bearer?->header());
+        self::assertNull(Dsn::parse('sidecast+http://127.0.0.1:8080')->bearer);
+    }
+
+    public function testCurve(): void
+    {
+        $key = \str_repeat('0f', 32);
+        self::assertNotNull(Dsn::parse("sidecast+tcp://hub.example:5555?server_key=$key")->curve);
+        self::assertNull(Dsn::parse('sidecast+tcp://hub.example:5555')->curve);
+    }
+
     /** @dataProvider bad */
     public function testBadOnesSayWhatWasExpected(string $dsn, string $why): void
     {
@@ -91,6 +120,15 @@ final class DsnTest extends TestCase
         yield 'no bytes' => ["$good?max_bytes=0", 'a size'];
         yield 'a unit of others' => ["$good?max_bytes=1M", 'a size'];
         yield 'no queue' => ["$good?queue=0", 'at least 1'];
+        yield 'a confirm endpoint that is none' => ["$good?confirm=confirm.sock", 'expected ipc:///'];
+        yield 'a key that is none' => ["$good?server_key=abc", 'server_key: expected a key of 40 Z85'];
+        yield 'CURVE over ipc' => ['sidecast+ipc:///p?server_key=' . \str_repeat('0f', 32), 'tcp only'];
+        yield 'a key of nobody' => ["$good?client_key_file=/x", 'of no use without server_key'];
+        yield 'a token for ZeroMQ' => ["$good?token=a", 'token of a DSN does not go with ipc and tcp'];
+        yield 'a queue for HTTP' => ['sidecast+http://a/?queue=5', 'queue of a DSN does not go with http'];
+        yield 'a user of HTTP' => ['sidecast+http://me:x@a/', 'without user'];
+        yield 'two tokens' => ['sidecast+http://a/?token=a&secret_file=/b', 'is enough'];
+        yield 'HTTP without the prefix' => ['http://a/', 'expected ipc:///'];
         yield 'no channel key' => ["$good?channel_key=", 'expected text'];
     }
 }

@@ -78,6 +78,107 @@ final class FunctionsTest extends TestCase
         yield 'an endpoint that is no text' => ['sidecast_publish("c", "x", ["endpoint" => 5])', 'must be a string'];
     }
 
+    public function testConfirmedPublishingGivesTheId(): void
+    {
+        $hello = 64 + 2 + 28;
+        $ready = '0429' . '055245414459' . '0b536f636b65742d54797065' . '00000006' . '524f55544552'
+            . '084964656e74697479' . '00000000';
+        $peer = new ScriptedPeer("unix://$this->scratch/confirm.sock", [[
+            ['read', $hello],
+            ['send', ScriptedPeer::GREETING . $ready . '0100' . '0008' . \bin2hex('ok 12-34')],
+        ]]);
+        self::assertSame("ipc://$this->scratch/confirm.sock", $peer->endpoint);
+        $php = new PlainPhp('-n');
+        $php->run(
+            self::PAGE . 'var_dump(sidecast_publish_and_confirm("c", ["a" => 1], ["timeout" => 5]));',
+            [],
+            ['SIDECAST_PUBLISH' => "ipc://$this->scratch/publish.sock"],
+        );
+        self::assertSame(['', "string(5) \"12-34\"\n"], [$php->errors, $php->output]);
+    }
+
+    /** @dataProvider unconfirmed */
+    public function testWhatIsNotConfirmedIsNullAndOneLineInTheErrorLog(string $call, string $why): void
+    {
+        $php = new PlainPhp('-n');
+        $php->run(self::PAGE . "var_dump($call);", [], ['SIDECAST_PUBLISH' => 'ipc:///nowhere/p.sock']);
+        self::assertSame("NULL\n", $php->output);
+        self::assertStringContainsString($why, $php->errors);
+        self::assertSame(1, \substr_count($php->errors, "\n"), $php->errors);
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public static function unconfirmed(): iterable
+    {
+        $call = 'sidecast_publish_and_confirm("c", "x", ';
+        yield 'no server' => [$call . '["timeout" => 0.01])', 'not confirmed: not confirmed: cannot connect'];
+        yield 'a bad time' => [$call . '["timeout" => "soon"])', 'number of seconds'];
+        yield 'no bound' => [$call . '["timeout" => 0])', 'above 0'];
+        yield 'token: no secret' => ['sidecast_token(["a"])', 'sidecast_token: the secret of HS256'];
+        yield 'token: an asterisk' => ['sidecast_token(["*"], ["secret" => str_repeat("s", 32)])', 'asterisks'];
+        yield 'token: a bad option' => ['sidecast_token(["a"], ["tll" => 5])', 'unknown option "tll"'];
+        yield 'token: a wrong type' => ['sidecast_token(["a"], ["ttl" => "5"])', 'must be of type int'];
+    }
+
+    public function testATokenByTheSecretOfTheEnvironment(): void
+    {
+        $php = new PlainPhp('-n');
+        $php->run(
+            self::PAGE . 'echo sidecast_token(["a"], ["client" => "me", "publish" => ["b"], "patterns" => ["c/*"]]);',
+            [],
+            ['SIDECAST_TOKEN_SECRET' => \str_repeat('s', 32)],
+        );
+        self::assertSame('', $php->errors);
+        $claims = \json_decode((string) \base64_decode(\strtr(\explode('.', $php->output)[1], '-_', '+/')), true);
+        self::assertSame(3600, $claims['exp'] - $claims['iat']);
+        unset($claims['exp'], $claims['iat']);
+        self::assertSame(['channels' => ['a', 'c/*'], 'sub' => 'me', 'publish' => ['b']], $claims);
+    }
+
+    public function testATokenAsACookie(): void
+    {
+        $secret = \str_repeat('s', 32);
+        $options = "['secret' => '$secret', 'ttl' => 60, 'cookie' => '/events']";
+        [, $lines] = $this->page("sidecast_token(['a'], $options);")->get();
+        self::assertCount(1, $lines);
+        self::assertMatchesRegularExpression(
+            '~\ASet-Cookie: sidecast_token=[\w.-]+; expires=.*; path=/events; secure; HttpOnly; SameSite=Lax\z~',
+            $lines[0],
+        );
+    }
+
+    public function testAHandoff(): void
+    {
+        $page = $this->page("sidecast_handoff(['user/7'], ['client' => 'tab', 'location' => '@live']);");
+        self::assertSame(
+            [200, ['X-Accel-Redirect: @live', 'X-Sidecast-Channels: user/7', 'X-Sidecast-Client: tab']],
+            $page->get(),
+        );
+    }
+
+    /** @dataProvider refusedHandoffs */
+    public function testAHandoffThatCannotBeIs403(string $call): void
+    {
+        self::assertSame([403, ['Cache-Control: no-store']], $this->page($call)->get());
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function refusedHandoffs(): iterable
+    {
+        yield 'nothing' => ['sidecast_handoff([]);'];
+        yield 'a comma' => ['sidecast_handoff(["a,b"]);'];
+        yield 'a wrong type' => ['sidecast_handoff(["a"], ["expires" => "never"]);'];
+        yield 'an unknown option' => ['sidecast_handoff(["a"], ["expire" => 5]);'];
+    }
+
+    private function page(string $code): PhpServer
+    {
+        $functions = \dirname(__DIR__) . '/functions.php';
+        \file_put_contents("$this->scratch/page.php", "<?php require '$functions'; $code");
+
+        return new PhpServer("$this->scratch/page.php");
+    }
+
     public function testDefaultEndpoint(): void
     {
         $php = new PlainPhp('-n');

@@ -7,6 +7,7 @@ namespace Sidecast\Tests;
 use PHPUnit\Framework\TestCase;
 use Sidecast\Dsn;
 use Sidecast\Exception\InvalidConfiguration;
+use Sidecast\Transport\HttpTransport;
 use Sidecast\Transport\NullTransport;
 use Sidecast\Transport\TransportFactory;
 use Sidecast\Transport\ZmqTransport;
@@ -42,6 +43,15 @@ final class TransportFactoryTest extends TestCase
         self::assertInstanceOf(ZmtpTransport::class, TransportFactory::create($dsn));
         self::assertInstanceOf(ZmtpTransport::class, TransportFactory::create(Dsn::parse($dsn)));
         self::assertInstanceOf(NullTransport::class, TransportFactory::create('sidecast+null:'));
+        self::assertInstanceOf(HttpTransport::class, TransportFactory::create('sidecast+http://127.0.0.1/'));
+    }
+
+    public function testPurePhpSaysThatItCannotEncrypt(): void
+    {
+        $this->expectException(InvalidConfiguration::class);
+        $this->expectExceptionMessage('CURVE (server_key) needs ext-zmq');
+        $key = \str_repeat('0f', 32);
+        TransportFactory::create("sidecast+tcp://127.0.0.1:5555?transport=zmtp&server_key=$key");
     }
 
     public function testADsnThatAsksForTheExtensionIsRefusedWithoutIt(): void

@@ -9,6 +9,9 @@ declare(strict_types=1);
  *   ["drip", HEX, MS]   writes them one at a time, with a pause before each
  *   ["read", N]         reads exactly N bytes and reports them
  *   ["sip", N, BYTES, MS]  the same, in portions of so many bytes with a pause before each
+ *   ["read head"]       reads up to an empty line (CRLF CRLF) and reports it
+ *   ["flood", N]        writes an HTTP answer whose body has N bytes, as long as they are taken
+ *   ["digest", N]       reads exactly N bytes and reports their MD5
  *   ["read all"]        reads to the end and reports it
  *   ["pause"]           waits for a line on stdin
  *   ["deafen"]          takes no more bytes, but keeps the connection: the client's next write fails
@@ -48,6 +51,18 @@ function run_step($stream, array $step): void
             break;
         case 'read':
             echo bin2hex(read_exactly($stream, $step[1], $step[1], 0)), "\n";
+            break;
+        case 'read head':
+            for ($head = ''; !str_ends_with($head, "\r\n\r\n") && !feof($stream);) {
+                $head .= fread($stream, 1);
+            }
+            echo bin2hex($head), "\n";
+            break;
+        case 'digest':
+            echo md5(read_exactly($stream, $step[1], 65536, 0)), "\n";
+            break;
+        case 'flood':
+            @fwrite($stream, "HTTP/1.1 200 OK\r\nContent-Length: $step[1]\r\n\r\n" . str_repeat('x', $step[1]));
             break;
         case 'sip':
             echo bin2hex(read_exactly($stream, $step[1], $step[2], $step[3])), "\n";

@@ -4,11 +4,12 @@
 
 declare(strict_types=1);
 
+require '/usr/local/share/sidecast/php-client/functions.php';
+
 session_start(['read_and_close' => true]); // no lock, so that the user's other pages need not wait
 
 if (!isset($_SESSION['user'])) {
     http_response_code(401);
     exit;
 }
-header("X-Sidecast-Channels: user/{$_SESSION['user']}");
-header('X-Accel-Redirect: @notifications');
+sidecast_handoff(["user/{$_SESSION['user']}"], ['location' => '@notifications']);

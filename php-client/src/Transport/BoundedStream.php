@@ -22,6 +22,9 @@ final class BoundedStream
     /** Bytes of one write at most, so that a partial write of a large message does not copy all of it again. */
     private const CHUNK_BYTES = 262144;
 
+    /** Code of the exception that says that the other side has closed. */
+    public const CLOSED = 1;
+
     /** @var resource|null */
     private $stream = null;
 
@@ -108,7 +111,7 @@ final class BoundedStream
             if ($part !== false && $part !== '') {
                 $bytes .= $part;
             } elseif (\stream_get_meta_data($stream)['eof']) {
-                throw new TransportException('the server closed the connection');
+                throw new TransportException('the server closed the connection', self::CLOSED);
             } else {
                 $this->wait([$stream], null, $deadline);
             }
@@ -141,7 +144,7 @@ final class BoundedStream
         }
         $seconds = ($deadline - \hrtime(true)) / 1e9;
         if ($seconds <= 0) {
-            throw new TransportException('no time left to connect');
+            throw new TransportException('cannot connect in time');
         }
         $stream = \stream_socket_client(
             $this->address,

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Sidecast\Transport;
 
+use Sidecast\Confirmation;
 use Sidecast\Exception\InvalidMessage;
 use Sidecast\Exception\TransportException;
 use Sidecast\Message;
@@ -19,7 +20,7 @@ use Sidecast\Message;
  * A message reads the same whether it was published alone or in a batch. Nothing is ever dropped: for a process that
  * lives long, clear() it.
  */
-final class InMemoryTransport implements TransportInterface, \Countable
+final class InMemoryTransport implements ConfirmingTransportInterface, \Countable
 {
     /** @var list<Message> */
     private array $messages = [];
@@ -46,6 +47,27 @@ final class InMemoryTransport implements TransportInterface, \Countable
         } catch (InvalidMessage $error) {
             throw new TransportException($error->getMessage(), 0, $error);
         }
+    }
+
+    /**
+     * Keeps the messages and confirms each, at once: the first has the id `1-0`.
+     *
+     * @throws TransportException as send() does
+     */
+    public function request(array $frames, int $items, float $timeout): array
+    {
+        $before = \count($this->messages);
+        $this->send($frames, $timeout);
+
+        return \array_map(
+            static fn (int $number): Confirmation => Confirmation::taken(["$number-0"]),
+            \range($before + 1, \count($this->messages)),
+        );
+    }
+
+    public function alwaysConfirms(): bool
+    {
+        return false;
     }
 
     /**

@@ -14,7 +14,7 @@ use Sidecast\Message;
  * Reading the channels of a batch means decoding it, after the send and outside the measured time: nothing for a
  * production server.
  */
-final class TraceableTransport implements TransportInterface
+final class TraceableTransport implements ConfirmingTransportInterface
 {
     /** @var list<Trace> */
     private array $traces = [];
@@ -38,15 +38,42 @@ final class TraceableTransport implements TransportInterface
      */
     public function send(array $frames, float $timeout): void
     {
-        $error = null;
-        $start = \hrtime(true);
-        try {
+        $this->noting($frames, function () use ($frames, $timeout): ?string {
             $this->inner->send($frames, $timeout);
-        } catch (\Throwable $error) {
-            throw $error;
-        } finally {
-            $this->note($frames, (\hrtime(true) - $start) / 1e9, $error?->getMessage());
+
+            return null;
+        });
+    }
+
+    /**
+     * Asks through the other transport.
+     *
+     * @throws TransportException the other's, after it was noted; or if it cannot ask
+     */
+    public function request(array $frames, int $items, float $timeout): array
+    {
+        $inner = $this->inner;
+        if (!$inner instanceof ConfirmingTransportInterface) {
+            throw new TransportException('this transport cannot confirm: ' . $inner::class);
         }
+        $confirmations = [];
+        $this->noting($frames, static function () use ($inner, $frames, $items, $timeout, &$confirmations): ?string {
+            $confirmations = $inner->request($frames, $items, $timeout);
+            foreach ($confirmations as $confirmation) {
+                if ($confirmation->code !== null) {
+                    return $confirmation->message;
+                }
+            }
+
+            return null;
+        });
+
+        return $confirmations;
+    }
+
+    public function alwaysConfirms(): bool
+    {
+        return $this->inner instanceof ConfirmingTransportInterface && $this->inner->alwaysConfirms();
     }
 
     /**
@@ -79,6 +106,24 @@ final class TraceableTransport implements TransportInterface
     public function reset(): void
     {
         $this->traces = [];
+    }
+
+    /**
+     * @param non-empty-list<string> $frames
+     * @param \Closure(): ?string    $send   returns why it was refused, null if it was not
+     */
+    private function noting(array $frames, \Closure $send): void
+    {
+        $reason = null;
+        $start = \hrtime(true);
+        try {
+            $reason = $send();
+        } catch (\Throwable $error) {
+            $reason = $error->getMessage();
+            throw $error;
+        } finally {
+            $this->note($frames, (\hrtime(true) - $start) / 1e9, $reason);
+        }
     }
 
     /** @param non-empty-list<string> $frames */

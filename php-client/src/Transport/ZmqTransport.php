@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Sidecast\Transport;
 
+use Sidecast\Curve;
 use Sidecast\Endpoint;
 use Sidecast\Exception\InvalidConfiguration;
 use Sidecast\Exception\TransportException;
@@ -14,7 +15,7 @@ use Sidecast\Exception\TransportException;
  * Context and socket are persistent, so they outlive the request in an FPM worker. That is what makes it quick, and
  * what lets libzmq finish sending after the page has ended.
  */
-final class ZmqTransport implements TransportInterface
+final class ZmqTransport implements ConfirmingTransportInterface
 {
     /** Messages that a process keeps while the server does not take them, unless told otherwise. */
     public const QUEUE_LIMIT = 10000;
@@ -22,6 +23,7 @@ final class ZmqTransport implements TransportInterface
     /** Milliseconds that the end of a process waits for what is still queued. Without it, it may wait for ever. */
     private const LINGER_MS = 1000;
 
+    private readonly ?ZmqRequester $requester;
     private ?\ZMQSocket $socket = null;
 
     /** Process that $socket belongs to: a forked child has libzmq's memory but none of its threads. */
@@ -34,11 +36,16 @@ final class ZmqTransport implements TransportInterface
      * @param int $queueLimit messages (ZMQ_SNDHWM) that this process keeps while the server does not take them: they
      *                        cost memory in each worker; a message above the limit is refused, and reported
      *
-     * @throws InvalidConfiguration without ext-zmq
+     * @param ?Endpoint $confirm where request() asks
+     * @param ?Curve    $curve   keys, for both over tcp; null: no encryption
+     *
+     * @throws InvalidConfiguration without ext-zmq, or with keys that this one cannot use
      */
     public function __construct(
         private readonly Endpoint $endpoint,
         private readonly int $queueLimit = self::QUEUE_LIMIT,
+        ?Endpoint $confirm = null,
+        private readonly ?Curve $curve = null,
     ) {
         if (!self::isAvailable()) {
             throw new InvalidConfiguration('ext-zmq is not loaded');
@@ -46,6 +53,11 @@ final class ZmqTransport implements TransportInterface
         if ($queueLimit < 1) {
             throw new InvalidConfiguration('the queue limit must be at least 1');
         }
+        if ($curve !== null) {
+            Curve::insist();
+        }
+        $confirmCurve = $confirm?->path() === null ? $curve : null;
+        $this->requester = $confirm === null ? null : new ZmqRequester($confirm, $confirmCurve);
     }
 
     /** Whether this PHP has ext-zmq. */
@@ -63,10 +75,7 @@ final class ZmqTransport implements TransportInterface
      */
     public function send(array $frames, float $timeout): void
     {
-        $path = $this->endpoint->path();
-        if ($path !== null && self::isForbidden($path)) {
-            throw new TransportException("cannot connect: no permission to write to $path");
-        }
+        $this->endpoint->insistOnAccess();
         try {
             // false, not an exception, is how ext-zmq says "would block"
             $queued = $this->socket()->sendmulti($frames, \ZMQ::MODE_DONTWAIT) !== false;
@@ -79,21 +88,28 @@ final class ZmqTransport implements TransportInterface
     }
 
     /**
-     * Whether the process may not connect to this socket, which libzmq would never tell: it queues and tries for ever.
-     * A socket that is not there yet is not forbidden, unless its directory is.
+     * {@inheritDoc}
+     *
+     * Over a socket of its own to the confirm endpoint. While the server is down it waits for the whole timeout, since
+     * libzmq does not tell.
      */
-    private static function isForbidden(string $path): bool
+    public function request(array $frames, int $items, float $timeout): array
     {
-        // with @, because outside open_basedir PHP warns and sees nothing, though libzmq can connect
-        if (@\is_writable($path)) {
-            return false;
-        }
-        $seen = $path;
-        while ($seen !== '/' && !@\file_exists($seen)) {
-            $seen = \dirname($seen);
-        }
+        return $this->requester?->request(self::context(...), $frames, $items, $timeout)
+            ?? throw new TransportException('no confirm endpoint is known: give the DSN its option confirm');
+    }
 
-        return $seen === $path || @\is_dir($seen) && !@\is_executable($seen);
+    public function alwaysConfirms(): bool
+    {
+        return false;
+    }
+
+    /** The persistent context, or one of its own for a forked child. */
+    private static function context(): \ZMQContext
+    {
+        self::$contextPid ??= (int) \getmypid();
+
+        return new \ZMQContext(1, self::$contextPid === (int) \getmypid());
     }
 
     /** @throws \ZMQException */
@@ -101,17 +117,21 @@ final class ZmqTransport implements TransportInterface
     {
         $pid = (int) \getmypid();
         if ($this->socket === null || $this->socketPid !== $pid) {
-            self::$contextPid ??= $pid;
-            $context = new \ZMQContext(1, self::$contextPid === $pid);
-            $this->socket = $context->getSocket(
+            $this->socket = self::context()->getSocket(
                 \ZMQ::SOCKET_PUSH,
-                "sidecast {$this->endpoint->zmq} $this->queueLimit", // whoever has the same name shares the socket
+                $this->name(),
                 $this->prepare(...),
             );
             $this->socketPid = $pid;
         }
 
         return $this->socket;
+    }
+
+    /** Whoever has the same one shares the socket. */
+    private function name(): string
+    {
+        return \rtrim("sidecast {$this->endpoint->zmq} $this->queueLimit " . $this->curve?->name());
     }
 
     /** Called by ext-zmq for a new socket only, not for one that an earlier request has left. */
@@ -124,6 +144,7 @@ final class ZmqTransport implements TransportInterface
         if (\str_contains($this->endpoint->zmq, '[')) {
             $socket->setSockOpt(\ZMQ::SOCKOPT_IPV6, 1);
         }
+        $this->curve?->secure($socket);
         $socket->connect($this->endpoint->zmq);
     }
 }

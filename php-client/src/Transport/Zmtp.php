@@ -7,8 +7,8 @@ namespace Sidecast\Transport;
 use Sidecast\Exception\TransportException;
 
 /**
- * The bytes of ZMTP 3.0 (https://rfc.zeromq.org/spec/23/) as far as a PUSH socket with the NULL mechanism needs them.
- * Knows no stream and no time.
+ * The bytes of ZMTP 3.0 (https://rfc.zeromq.org/spec/23/) as far as a socket with the NULL mechanism needs them. Knows
+ * no stream and no time.
  *
  * @internal
  */
@@ -26,15 +26,19 @@ final class Zmtp
     private const SHORT_BYTES = 255;
     private const MECHANISM_BYTES = 20;
 
-    /** What a PUSH socket says first: its greeting and, as NULL asks nothing of the other side, READY with it. */
-    public static function hello(): string
+    /**
+     * What a socket says first: its greeting and, as NULL asks nothing of the other side, READY with it.
+     *
+     * @param string $type PUSH, DEALER …
+     */
+    public static function hello(string $type): string
     {
         $greeting = "\xff\0\0\0\0\0\0\0\0\x7f"                       // signature
             . "\x03\x00"                                             // version 3.0
             . \str_pad('NULL', self::MECHANISM_BYTES, "\0")
             . "\0"                                                   // as-server
             . \str_repeat("\0", 31);                                 // filler
-        $ready = "\x05READY" . "\x0bSocket-Type" . \pack('N', 4) . 'PUSH';
+        $ready = "\x05READY" . "\x0bSocket-Type" . \pack('N', \strlen($type)) . $type;
 
         return $greeting . self::frame($ready, self::FLAG_COMMAND);
     }
@@ -90,18 +94,20 @@ final class Zmtp
         $mechanism = \rtrim(\substr($greeting, 12, self::MECHANISM_BYTES), "\0");
         if ($mechanism !== 'NULL') {
             throw new TransportException(\sprintf(
-                'the server asks for security mechanism "%s", this transport has NULL only',
+                'the server asks for security mechanism "%s", this transport has NULL only, ext-zmq has CURVE',
                 \addcslashes($mechanism, "\0..\37\177..\377"),
             ));
         }
     }
 
     /**
-     * Checks the body of the command that follows the greeting: READY of a PULL socket.
+     * Checks the body of the command that follows the greeting: READY.
+     *
+     * @param string $wanted what the other side must be: PULL, ROUTER …
      *
      * @throws TransportException
      */
-    public static function checkReady(string $body): void
+    public static function checkReady(string $body, string $wanted): void
     {
         if (\str_starts_with($body, "\x05ERROR")) {
             $reason = \addcslashes(\substr($body, 7), "\0..\37\177..\377");
@@ -111,9 +117,10 @@ final class Zmtp
             throw new TransportException('the other side sent no READY');
         }
         $type = self::property(\substr($body, 6), 'socket-type') ?? '';
-        if ($type !== 'PULL') {
+        if ($type !== $wanted) {
             throw new TransportException(\sprintf(
-                'the other side is no PULL socket but "%s"',
+                'the other side is no %s socket but "%s"',
+                $wanted,
                 \addcslashes($type, "\0..\37\177..\377"),
             ));
         }

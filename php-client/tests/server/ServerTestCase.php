@@ -32,6 +32,7 @@ abstract class ServerTestCase extends TestCase
 
     protected Daemon $daemon;
     private ?Fpm $fpm = null;
+    private ?Web $web = null;
     private string $directory;
     private int $port = 0;
 
@@ -48,6 +49,7 @@ abstract class ServerTestCase extends TestCase
     protected function tearDown(): void
     {
         try {
+            $this->web?->stop();
             $this->fpm?->stop();
         } finally {
             if ($this->daemon->isRunning()) {
@@ -82,6 +84,11 @@ abstract class ServerTestCase extends TestCase
     protected function fpm(array $pool = []): Fpm
     {
         return $this->fpm ??= new Fpm($this->directory, $pool);
+    }
+
+    protected function web(): Web
+    {
+        return $this->web ??= new Web($this->directory, $this->daemon->socket, self::freePort());
     }
 
     /** For what must succeed. */
@@ -202,7 +209,7 @@ abstract class ServerTestCase extends TestCase
         return $this->status()->isFailure() || $this->status()->isError();
     }
 
-    private static function freePort(): int
+    protected static function freePort(): int
     {
         $server = \stream_socket_server('tcp://127.0.0.1:0');
         self::assertIsResource($server);

@@ -6,10 +6,13 @@ namespace Sidecast\Tests\symfony;
 
 use PHPUnit\Framework\TestCase;
 use Sidecast\Exception\InvalidConfiguration;
+use Sidecast\Handoff;
 use Sidecast\PublisherInterface;
 use Sidecast\Tests\Framework;
 use Sidecast\Tests\RecordingLogger;
 use Sidecast\Tests\Scratch;
+use Sidecast\Token;
+use Sidecast\Token\Signer;
 use Sidecast\Transport\InMemoryTransport;
 use Sidecast\Transport\TraceableTransport;
 use Symfony\Component\Config\FileLocator;
@@ -40,7 +43,7 @@ final class ServicesTest extends TestCase
 
     protected function tearDown(): void
     {
-        unset($_ENV['SIDECAST_DSN']);
+        unset($_ENV['SIDECAST_DSN'], $_ENV['SIDECAST_TOKEN_SECRET']);
     }
 
     public function testAnApplicationImportsThemAndGetsAPublisher(): void
@@ -103,6 +106,35 @@ final class ServicesTest extends TestCase
         self::assertInstanceOf(InMemoryTransport::class, $transport);
         $publisher->publish('news', 'x');
         self::assertSame(['x'], $transport->data('news'));
+    }
+
+    public function testTokensAndHandoffsBeginAsConfigured(): void
+    {
+        $_ENV['SIDECAST_TOKEN_SECRET'] = \str_repeat('s', 32);
+        $container = $this->container(['services.php'], [
+            'a.token' => ['alias' => Token::class, 'public' => true],
+            'a.handoff' => ['alias' => Handoff::class, 'public' => true],
+            'a.signer' => ['alias' => Signer::class, 'public' => true],
+        ]);
+        [$token, $handoff, $signer] = \array_map($container->get(...), ['a.token', 'a.handoff', 'a.signer']);
+        self::assertInstanceOf(Token::class, $token);
+        self::assertInstanceOf(Handoff::class, $handoff);
+        self::assertInstanceOf(Signer::class, $signer);
+        self::assertSame(
+            ['X-Accel-Redirect' => '@sidecast', 'X-Sidecast-Channels' => 'a'],
+            $handoff->channels(['a'])->headers(),
+        );
+        $claims = \explode('.', $token->channels(['a'])->sign($signer, 1000))[1];
+        self::assertSame('{"channels":["a"],"iat":1000,"exp":4600}', \base64_decode(\strtr($claims, '-_', '+/')));
+        self::assertSame($token, $container->get('a.token'), 'what a page adds stays with that page');
+    }
+
+    public function testWithoutASecretOnlyTokensCannotBeSigned(): void
+    {
+        $container = $this->container(['services.php'], ['a.signer' => ['alias' => Signer::class, 'public' => true]]);
+        self::assertInstanceOf(PublisherInterface::class, $container->get('page'));
+        $this->expectException(InvalidConfiguration::class);
+        $container->get('a.signer');
     }
 
     public function testAWorkerThatServesManyRequestsForgetsBetweenThem(): void
