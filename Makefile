@@ -67,6 +67,7 @@ build/check/sidecast.a: $(MODULES:%=build/check/%.o)
 # What a test replaces to count it or to let it fail.
 TEST_LDFLAGS_channel := -Wl,--wrap=history_after
 TEST_LDFLAGS_crew := -Wl,--wrap=bell_init,--wrap=pthread_create
+TEST_LDFLAGS_hub := -Wl,--wrap=message_create_take
 TEST_LDFLAGS_ingest := -Wl,--wrap=zmq_msg_recv
 TEST_LDFLAGS_subscriber := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 

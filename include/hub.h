@@ -46,8 +46,25 @@ enum hub_result { HUB_PUBLISHED, HUB_DUPLICATE, HUB_NO_MEMORY };
 /* One valid publication; it is in every inbox when this returns. `id`: its id; a duplicate's is that of the first. */
 enum hub_result hub_publish(struct hub *hub, const struct publication *publication, struct event_id *id);
 
-/* One multipart message as it came; faults are counted and logged. Its messages are in the inboxes after hub_flush at the latest. */
-void hub_take_frames(struct hub *hub, const struct span *frames, size_t count);
+/* What became of one item: a publication, one of a batch, or a whole multipart message that cannot be read. Lives until the call returns. */
+struct hub_answer {
+    const struct event_id *ids; /* of its messages, one for each channel in list order; a duplicate's is that of the first */
+    size_t id_count;            /* 0: it is dropped. With several channels some may have been published; with a key it can be sent again */
+    const char *code;           /* why: a stable word, as `bad_json` */
+    const char *reason;         /* a sentence; it never holds the publisher's bytes */
+};
+
+/* Who wants to know. */
+struct hub_receipt {
+    void (*item)(void *context, const struct hub_answer *answer);
+    void *context;
+};
+
+/*
+ * One multipart message as it came; faults are counted and logged. Its messages are in the inboxes after hub_flush at the latest.
+ * `receipt`: told once for each item, in order, at least once; NULL: nobody is.
+ */
+void hub_take_frames(struct hub *hub, const struct span *frames, size_t count, const struct hub_receipt *receipt);
 /* Puts into the inboxes what is not there yet. Before anybody else puts something in, or hears of an id. */
 void hub_flush(struct hub *hub);
 

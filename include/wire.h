@@ -17,6 +17,7 @@ struct publication {
     struct span key;    /* empty: none */
     int64_t ttl_ms;     /* 0: none */
     bool store;
+    bool more;          /* the same one follows for another of its channels */
 };
 
 enum wire_error {
@@ -28,6 +29,8 @@ enum wire_error {
     WIRE_TOO_LARGE,
     WIRE_NO_MEMORY,
 };
+
+enum { WIRE_MAX_CHANNELS = 1000 }; /* of one publication's "channels" */
 
 struct wire_limits {
     size_t max_bytes;        /* of data */
@@ -46,7 +49,8 @@ struct wire_sink {
 
 /*
  * Decodes one multipart message. Each publication in it goes to sink->publish in order, each fault to sink->reject; at least one call is made,
- * except for an empty batch. A publication with "channels" becomes one call per channel.
+ * except for an empty batch. A publication with "channels" becomes one call per channel,
+ * all but the last marked as `more`.
  *  - an object without "data" is itself the data, and then no option is read from it (only the channel key, or "channels");
  *  - data that is a JSON string is its content; any other JSON value keeps the publisher's own bytes;
  *  - options: event, except, ttl (number of seconds >= 1), store (boolean), key. Unknown ones and duplicate keys are faults.

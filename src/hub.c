@@ -149,7 +149,71 @@ static void reject(void *context, enum wire_error error, const char *reason)
     log_limited(&hub->rejected, hub->now_ms, LOG_WARNING, "publication dropped: %s", reason);
 }
 
-void hub_take_frames(struct hub *hub, const struct span *frames, size_t count)
+/* --- for who wants to know --- */
+
+struct taking {
+    struct hub *hub;
+    const struct hub_receipt *receipt;
+    bool is_answered;
+    bool is_short; /* one of the item's messages could not be made */
+    size_t id_count;
+    struct event_id *ids; /* WIRE_MAX_CHANNELS; of the item so far */
+};
+
+static const char *code_of(enum wire_error error)
+{
+    switch (error) {
+    case WIRE_BAD_FRAMES: return "bad_frames";
+    case WIRE_BAD_JSON: return "bad_json";
+    case WIRE_BAD_OPTION: return "bad_option";
+    case WIRE_BAD_CHANNEL: return "bad_channel";
+    case WIRE_BAD_DATA: return "bad_data";
+    case WIRE_TOO_LARGE: return "too_large";
+    case WIRE_NO_MEMORY: break;
+    }
+    return "no_memory";
+}
+
+static void answer(struct taking *taking, struct hub_answer found)
+{
+    taking->is_answered = true;
+    taking->receipt->item(taking->receipt->context, &found);
+}
+
+static void publish_and_tell(void *context, const struct publication *publication)
+{
+    struct taking *taking = context;
+
+    if (take(taking->hub, publication, &taking->ids[taking->id_count++]) == HUB_NO_MEMORY)
+        taking->is_short = true;
+    if (publication->more)
+        return;
+    if (taking->is_short)
+        answer(taking, (struct hub_answer){.code = code_of(WIRE_NO_MEMORY), .reason = "not enough memory"});
+    else
+        answer(taking, (struct hub_answer){.ids = taking->ids, .id_count = taking->id_count});
+    taking->id_count = 0;
+    taking->is_short = false;
+}
+
+static void reject_and_tell(void *context, enum wire_error error, const char *reason)
+{
+    struct taking *taking = context;
+
+    reject(taking->hub, error, reason);
+    answer(taking, (struct hub_answer){.code = code_of(error), .reason = reason});
+}
+
+static void decode_and_tell(struct taking *taking, const struct span *frames, size_t count, const struct wire_limits *limits)
+{
+    struct wire_sink sink = {publish_and_tell, reject_and_tell, taking};
+
+    wire_decode(frames, count, limits, &sink);
+    if (!taking->is_answered) /* nothing that is dropped, but nothing that has an id either */
+        answer(taking, (struct hub_answer){.code = code_of(WIRE_BAD_JSON), .reason = "a batch must have at least one item"});
+}
+
+void hub_take_frames(struct hub *hub, const struct span *frames, size_t count, const struct hub_receipt *receipt)
 {
     const struct settings *settings = hub->settings;
     struct wire_limits limits = {
@@ -160,5 +224,11 @@ void hub_take_frames(struct hub *hub, const struct span *frames, size_t count)
     };
     struct wire_sink sink = {publish, reject, hub};
 
-    wire_decode(frames, count, &limits, &sink);
+    if (receipt) {
+        struct event_id ids[WIRE_MAX_CHANNELS];
+
+        decode_and_tell(&(struct taking){.hub = hub, .receipt = receipt, .ids = ids}, frames, count, &limits);
+    } else {
+        wire_decode(frames, count, &limits, &sink);
+    }
 }

@@ -74,7 +74,7 @@ static size_t take_message(struct ingest *ingest)
         spans[i] = (struct span){zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i])};
         bytes += spans[i].size;
     }
-    hub_take_frames(ingest->hub, spans, count);
+    hub_take_frames(ingest->hub, spans, count, NULL);
     for (size_t i = 0; i < kept; i++)
         zmq_msg_close(&frames[i]);
     return bytes;

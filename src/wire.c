@@ -15,8 +15,6 @@
 #include <jansson.h>
 #include <string.h>
 
-enum { MAX_CHANNELS = 1000 }; /* of one publication's "channels" */
-
 /* Ten years: what is longer is for ever, and cannot overflow when a clock is added. */
 static const double MAX_TTL_SECONDS = 10.0 * 365 * 24 * 3600;
 
@@ -198,7 +196,7 @@ static struct fault check_channels(const json_t *channels)
 {
     size_t count = json_array_size(channels); /* 0 unless it is an array */
 
-    if (count == 0 || count > MAX_CHANNELS)
+    if (count == 0 || count > WIRE_MAX_CHANNELS)
         return fault(WIRE_BAD_CHANNEL, "channels must be an array of 1 to 1000 channel names");
     for (size_t i = 0; i < count; i++)
         if (!is_channel(json_array_get(channels, i)))
@@ -261,14 +259,16 @@ static void decode_object(json_t *object, struct span bytes, const struct wire_l
                                                 : fault(WIRE_BAD_JSON, "an item of a batch must be a JSON object");
     const json_t *channel = json_object_get(object, limits->channel_key);
     const json_t *channels = json_object_get(object, "channels");
+    size_t count = json_array_size(channels);
 
     if (found.reason || channel) {
         publication.channel = string_span(channel);
         hand_out(sink, found, &publication);
         return;
     }
-    for (size_t i = 0; i < json_array_size(channels); i++) {
+    for (size_t i = 0; i < count; i++) {
         publication.channel = string_span(json_array_get(channels, i));
+        publication.more = i + 1 < count;
         hand_out(sink, found, &publication);
     }
 }

@@ -1,5 +1,6 @@
 #include "hub.h"
 
+#include "buffer.h"
 #include "config.h"
 #include "message.h"
 #include "sse.h"
@@ -25,6 +26,21 @@ struct fixture {
     struct inbox *inboxes[INBOXES];
     struct hub hub;
 };
+
+/* --- memory that lacks once --- */
+
+static int fail_after = -1; /* so many messages can be made, then one cannot; -1: all can */
+
+struct message *__real_message_create_take(struct event_id id, const struct message_names *names, struct buffer *encoded);
+struct message *__wrap_message_create_take(struct event_id id, const struct message_names *names, struct buffer *encoded);
+
+struct message *__wrap_message_create_take(struct event_id id, const struct message_names *names, struct buffer *encoded)
+{
+    if (fail_after < 0 || fail_after-- > 0)
+        return __real_message_create_take(id, names, encoded);
+    buffer_unref(encoded);
+    return NULL;
+}
 
 static void ignore(void *context)
 {
@@ -67,7 +83,7 @@ static void take(struct fixture *fixture, const char *json)
 {
     struct span frame = span_of(json);
 
-    hub_take_frames(&fixture->hub, &frame, 1);
+    hub_take_frames(&fixture->hub, &frame, 1, NULL);
 }
 
 static enum hub_result publish_keyed(struct fixture *fixture, const char *channel, const char *key, struct event_id *id)
@@ -75,6 +91,39 @@ static enum hub_result publish_keyed(struct fixture *fixture, const char *channe
     struct publication publication = {.channel = span_of(channel), .data = span_of("x"), .key = span_of(key), .store = true};
 
     return hub_publish(&fixture->hub, &publication, id);
+}
+
+/* What the receipts say: `ok` and sequences of ids, or `code`; one line each. */
+static void note_answer(void *context, const struct hub_answer *answer)
+{
+    struct text *out = context;
+
+    assert_true(answer->id_count > 0 ? !answer->code && !answer->reason : answer->code && strlen(answer->reason) > 10);
+    text_append_string(out, answer->id_count > 0 ? "ok" : answer->code);
+    for (size_t i = 0; i < answer->id_count; i++) {
+        assert_int_equal(answer->ids[i].ms, WALL_MS);
+        text_append_format(out, " %d", (int)answer->ids[i].seq);
+    }
+    text_append_string(out, "\n");
+}
+
+static void assert_answers(struct fixture *fixture, const struct span *frames, size_t count, const char *wanted)
+{
+    struct text out = TEXT_EMPTY;
+    struct hub_receipt receipt = {note_answer, &out};
+
+    hub_take_frames(&fixture->hub, frames, count, &receipt);
+    hub_flush(&fixture->hub);
+    text_append(&out, (struct span){"", 1});
+    assert_string_equal(out.bytes, wanted);
+    text_finish(&out);
+}
+
+static void assert_answer(struct fixture *fixture, const char *json, const char *wanted)
+{
+    struct span frame = span_of(json);
+
+    assert_answers(fixture, &frame, 1, wanted);
 }
 
 /* --- what it hands on --- */
@@ -167,9 +216,9 @@ static void two_and_three_frames_are_one_publication(void **state)
     struct span frames[] = {span_of("news"), span_of("line"), span_of("{\"event\":\"e\",\"ttl\":2,\"store\":false,\"except\":\"me\"}")};
     struct message *message;
 
-    hub_take_frames(&fixture->hub, frames, 2);
+    hub_take_frames(&fixture->hub, frames, 2, NULL);
     assert_next(fixture, "news", "line");
-    hub_take_frames(&fixture->hub, frames, 3);
+    hub_take_frames(&fixture->hub, frames, 3, NULL);
     message = next(fixture, 0);
     assert_true(span_equal(message_event(message), span_of("e")));
     assert_true(span_equal(message_except(message), span_of("me")));
@@ -329,7 +378,7 @@ static void every_drop_is_counted_by_its_reason(void **state)
     fixture->settings.publish_max_bytes = 10;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(*rows[i].counter, 0);
-        hub_take_frames(&fixture->hub, rows[i].frames, rows[i].count);
+        hub_take_frames(&fixture->hub, rows[i].frames, rows[i].count, NULL);
         assert_int_equal(*rows[i].counter, 1);
     }
     assert_no_more(fixture);
@@ -345,6 +394,72 @@ static void the_channel_key_is_that_of_the_configuration(void **state)
     fixture->settings.publish_channel_key = strdup("category");
     take(fixture, "{\"category\":\"kittens\",\"title\":\"t\"}");
     assert_next(fixture, "kittens", "{\"category\":\"kittens\",\"title\":\"t\"}");
+}
+
+/* --- receipts --- */
+
+static void each_item_is_answered_with_its_id_or_its_fault_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_answers(fixture, (struct span[]){span_of("a"), span_of("1")}, 2, "ok 1\n");
+    assert_answer(fixture, "[{\"channel\":\"a\",\"data\":2},{\"channel\":\"*\",\"data\":3},7,{\"channel\":\"b\",\"data\":4}]",
+                  "ok 2\nbad_channel\nbad_json\nok 3\n");
+    assert_next(fixture, "a", "1");
+    assert_next(fixture, "a", "2");
+    assert_next(fixture, "b", "4");
+    assert_no_more(fixture);
+}
+
+static void an_item_for_several_channels_is_answered_once_with_all_ids(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_answer(fixture, "[{\"channels\":[\"b\",\"a\",\"c\"],\"data\":\"x\"},{\"channels\":[\"a\",7],\"data\":\"x\"},"
+                           "{\"channels\":[\"d\"],\"data\":\"x\"}]",
+                  "ok 1 2 3\nbad_channel\nok 4\n");
+}
+
+static void a_repeated_key_is_answered_with_the_first_id(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_answer(fixture, "{\"channel\":\"a\",\"data\":\"x\",\"key\":\"k\"}", "ok 1\n");
+    assert_answer(fixture, "{\"channels\":[\"b\",\"a\"],\"data\":\"x\",\"key\":\"k\"}", "ok 2 1\n");
+}
+
+static void every_fault_has_its_word(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->settings.publish_max_bytes = 10;
+    assert_answers(fixture, (struct span[]){span_of("c"), span_of("d"), span_of("{}"), span_of("e")}, 4, "bad_frames\n");
+    assert_answer(fixture, "{", "bad_json\n");
+    assert_answers(fixture, (struct span[]){span_of("c"), span_of("d"), span_of("{\"ttl\":0}")}, 3, "bad_option\n");
+    assert_answers(fixture, (struct span[]){span_of("c d"), span_of("d")}, 2, "bad_channel\n");
+    assert_answers(fixture, (struct span[]){span_of("c"), span_of("\xff")}, 2, "bad_data\n");
+    assert_answers(fixture, (struct span[]){span_of("c"), span_of("12345678901")}, 2, "too_large\n");
+    assert_int_equal(fixture->hub.metrics.dropped_too_large, 1);
+}
+
+static void an_empty_batch_is_answered_and_nothing_is_dropped(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_answer(fixture, "[]", "bad_json\n");
+    assert_int_equal(fixture->hub.metrics.dropped_bad_json, 0);
+}
+
+static void an_item_whose_messages_cannot_all_be_made_is_answered_with_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fail_after = 1;
+    assert_answer(fixture, "[{\"channels\":[\"a\",\"b\",\"c\"],\"data\":\"x\"},{\"channel\":\"d\",\"data\":\"y\"}]", "no_memory\nok 3\n");
+    assert_int_equal(fixture->hub.metrics.dropped_no_memory, 1);
+    assert_next(fixture, "a", "x");
+    assert_next(fixture, "c", "x");
+    assert_next(fixture, "d", "y");
 }
 
 int main(void)
@@ -365,6 +480,12 @@ int main(void)
         TEST(a_key_in_a_list_of_channels_counts_for_each),
         TEST(every_drop_is_counted_by_its_reason),
         TEST(the_channel_key_is_that_of_the_configuration),
+        TEST(each_item_is_answered_with_its_id_or_its_fault_in_order),
+        TEST(an_item_for_several_channels_is_answered_once_with_all_ids),
+        TEST(a_repeated_key_is_answered_with_the_first_id),
+        TEST(every_fault_has_its_word),
+        TEST(an_empty_batch_is_answered_and_nothing_is_dropped),
+        TEST(an_item_whose_messages_cannot_all_be_made_is_answered_with_no_memory),
     };
 
     log_set_level(LOG_ERROR);

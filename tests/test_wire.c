@@ -40,6 +40,8 @@ static void note_publication(void *context, const struct publication *publicatio
         text_append_format(out, "|key=%.*s", (int)publication->key.size, publication->key.bytes);
     if (publication->ttl_ms > 0)
         text_append_format(out, "|ttl=%lld", (long long)publication->ttl_ms);
+    if (publication->more)
+        text_append_string(out, "|more");
     text_append_string(out, publication->store ? "\n" : "|store=no\n");
 }
 
@@ -139,7 +141,7 @@ static void an_object_without_data_is_itself_the_data(void **state)
         {S(" {\"category\":\"k\",\"event\":7,\"ttl\":\"soon\",\"store\":false,\"channel\":\"z\"} "),
          S("k|{\"category\":\"k\",\"event\":7,\"ttl\":\"soon\",\"store\":false,\"channel\":\"z\"}\n")},
         {S("{\"channels\":[\"a\",\"b\"],\"n\":{\"data\":1}}"),
-         S("a|{\"channels\":[\"a\",\"b\"],\"n\":{\"data\":1}}\nb|{\"channels\":[\"a\",\"b\"],\"n\":{\"data\":1}}\n")},
+         S("a|{\"channels\":[\"a\",\"b\"],\"n\":{\"data\":1}}|more\nb|{\"channels\":[\"a\",\"b\"],\"n\":{\"data\":1}}\n")},
         {S("{\"title\":\"T\"}"), S("!bad_channel\n")},
         {S("{}"), S("!bad_channel\n")},
     };
@@ -163,7 +165,7 @@ static void the_channel_key_is_configurable(void **state)
 static void channels_is_one_publication_per_channel_in_list_order(void **state)
 {
     static const struct row rows[] = {
-        {S("{\"channels\":[\"b\",\"a\",\"c\"],\"data\":\"x\",\"key\":\"k\"}"), S("b|x|key=k\na|x|key=k\nc|x|key=k\n")},
+        {S("{\"channels\":[\"b\",\"a\",\"c\"],\"data\":\"x\",\"key\":\"k\"}"), S("b|x|key=k|more\na|x|key=k|more\nc|x|key=k\n")},
         {S("{\"channels\":[\"a\"],\"data\":[1]}"), S("a|[1]\n")},
         {S("{\"channels\":[],\"data\":1}"), S("!bad_channel\n")},
         {S("{\"channels\":\"a\",\"data\":1}"), S("!bad_channel\n")},
@@ -185,7 +187,7 @@ static void channels_holds_at_most_a_thousand(void **state)
 
         for (int i = 0; i < count; i++) {
             text_append_format(&frame, "%s\"c%d\"", i == 0 ? "{\"data\":1,\"channels\":[" : ",", i);
-            text_append_format(&wanted, "c%d|1\n", i);
+            text_append_format(&wanted, "c%d|1%s\n", i, i + 1 < count ? "|more" : "");
         }
         text_append_string(&frame, "]}");
         struct span one = text_span(&frame);
@@ -362,7 +364,7 @@ static void a_batch_is_taken_item_by_item(void **state)
         {S(" [ \n] "), S("")},
         {S("[{\"channel\":\"a\",\"data\":1}]"), S("a|1\n")},
         {S("[ {\"channel\":\"a\",\"data\": [1] } , {\"channels\":[\"b\",\"c\"],\"data\":\"2\"}\n,{\"channel\":\"d\" }\t]"),
-         S("a|[1]\nb|2\nc|2\nd|{\"channel\":\"d\" }\n")},
+         S("a|[1]\nb|2|more\nc|2\nd|{\"channel\":\"d\" }\n")},
         {S("[{\"channel\":\"a\",\"data\":1},{\"data\":1},{\"channel\":\"b\",\"data\":2,\"ttl\":0},7,null,\"{\",[{}],"
            "{\"channel\":\"c\",\"data\":{\"x\":3}}]"),
          S("a|1\n!bad_channel\n!bad_option\n!bad_json\n!bad_json\n!bad_json\n!bad_json\nc|{\"x\":3}\n")},
