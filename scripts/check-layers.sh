@@ -8,7 +8,7 @@ cd "${1:-$(dirname "$0")/..}"
 layers() {
     cat <<'TABLE'
 base: span text buffer problem log metrics settings option address pattern event_id message timeouts table clock names
-codec: fcgi query request sse poll wire framing answer
+codec: fcgi query request sse poll wire framing answer post
 core: keys hub inbox pins channel history subscriber join merge advance answers replica audience batch
 io: poller decoder listener gate acceptor ingest state connection worker bell crew
 edge: config draft health server main
