@@ -46,6 +46,9 @@ void crew_stop(struct crew *crew);
 /* Closes all connections. After crew_stop. */
 void crew_finish(struct crew *crew);
 
+/* What publish requests go through. Before crew_start. */
+void crew_set_intake(struct crew *crew, struct intake *intake);
+
 /* Gives an order to each worker. */
 void crew_order(struct crew *crew, enum worker_order order);
 /* Returns when each inbox has room. */

@@ -18,6 +18,7 @@
 #include <ev.h>
 
 struct hub;
+struct intake;
 
 enum { WORKER_READ_BYTES = 64 * 1024 };
 
@@ -49,7 +50,9 @@ struct worker {
     struct ev_loop *loop;                /* borrowed */
     const struct settings *settings;
     struct hub *hub;
+    struct intake *intake;               /* borrowed; set before its thread starts. NULL: nothing can be published */
     struct metrics metrics;
+    struct log_limit rejected;
     struct inbox inbox;
     struct bell bell;                    /* an inbox or an order has something; awaited while the loop sleeps */
     atomic_uint orders;                  /* bits of enum worker_order */
@@ -60,6 +63,7 @@ struct worker {
     struct subscriber_queue idle;        /* connections between two requests, the longest first */
     struct subscriber_queue reading;     /* with a part of a request */
     struct subscriber_queue undecided;   /* with a whole request */
+    struct subscriber_queue offered;     /* that wait for the hub */
     struct subscriber_queue closed;      /* freed at the end of the turn. All others are the replica's */
     size_t connection_count;
     struct places *places;               /* borrowed; shared by all workers */

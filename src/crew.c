@@ -152,6 +152,12 @@ bool crew_start(struct crew *crew)
     return false;
 }
 
+void crew_set_intake(struct crew *crew, struct intake *intake)
+{
+    for (size_t i = 0; i < crew->count; i++)
+        crew_worker(crew, i)->intake = intake;
+}
+
 void crew_stop(struct crew *crew)
 {
     for (size_t i = 0; i < crew->running; i++)

@@ -438,6 +438,27 @@ static void get_head_and_options_are_the_methods(void **state)
     }
 }
 
+static void publishing_takes_post_and_options_and_reads_nothing_else(void **state)
+{
+    static const char *const refused[] = {"REQUEST_METHOD=GET", "REQUEST_METHOD=HEAD", "REQUEST_METHOD=PUT"};
+    struct fixture *f = *state;
+
+#define PUBLISH(method) parse_params(f, STRINGS("SIDECAST_ENDPOINT=publish", method, "QUERY_STRING=channel=*"), 3)
+    assert_true(PUBLISH("REQUEST_METHOD=POST"));
+    assert_int_equal(f->request.endpoint, ENDPOINT_PUBLISH);
+    assert_int_equal(f->request.method, METHOD_POST);
+    assert_int_equal(f->request.channels.count, 0);
+    assert_true(PUBLISH("REQUEST_METHOD=OPTIONS"));
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        assert_false(PUBLISH(refused[i]));
+        assert_problem(f, 405, "method_not_allowed");
+        assert_string_equal(f->problem.allow, "POST, OPTIONS");
+    }
+    assert_false(parse_params(f, STRINGS("REQUEST_METHOD=POST"), 1));
+    assert_string_equal(f->problem.allow, "GET, HEAD, OPTIONS");
+    assert_false(parse_params(f, STRINGS("REQUEST_METHOD=POST", "SIDECAST_ENDPOINT=health"), 2));
+}
+
 static void the_endpoint_is_named_by_the_front_end(void **state)
 {
     struct fixture *f = *state;
@@ -620,6 +641,7 @@ int main(void)
         TEST(envelope_takes_one_and_zero),
         TEST(get_head_and_options_are_the_methods),
         TEST(the_endpoint_is_named_by_the_front_end),
+        TEST(publishing_takes_post_and_options_and_reads_nothing_else),
         TEST(the_grant_is_a_list_with_commas),
         TEST(the_message_about_a_star_speaks_of_patterns),
         TEST(who_may_listen_is_decided_by_grant_or_public_patterns),

@@ -1,0 +1,214 @@
+/*
+ * Publishing by HTTP. All channels of a request are looked at before it is offered, and what breaks a rule of a publication is for the hub to find and count, as
+ * with ZeroMQ; what cannot be a publication at all is counted here, under the same names.
+ */
+#include "publishing.h"
+
+#include "answer.h"
+#include "connection.h"
+#include "framing.h"
+#include "intake.h"
+#include "pattern.h"
+#include "query.h"
+#include "worker.h"
+
+enum { RETRY_MS = 1000, READ_BYTES = 65536 };
+
+/* --- who may --- */
+
+static struct span trim(struct span text)
+{
+    while (text.size > 0 && text.bytes[0] == ' ')
+        text = (struct span){text.bytes + 1, text.size - 1};
+    while (text.size > 0 && text.bytes[text.size - 1] == ' ')
+        text.size--;
+    return text;
+}
+
+static bool one_matches(const char *patterns, struct span channel)
+{
+    struct span item;
+
+    while (query_next_item(&patterns, ',', &item)) {
+        item = trim(item);
+        if (pattern_is_valid(item) && pattern_matches(item, channel))
+            return true;
+    }
+    return false;
+}
+
+/* `context`: the parameters of the request. A grant that the front end sets twice, in a snippet and beside it, is as narrow as both. */
+static bool may_publish(void *context, struct span channel)
+{
+    static const char name[] = "SIDECAST_PUBLISH=";
+    bool may = false;
+
+    for (char *const *param = context; *param; param++) {
+        if (strncmp(*param, name, sizeof name - 1) != 0)
+            continue;
+        may = one_matches(*param + sizeof name - 1, channel);
+        if (!may)
+            return false;
+    }
+    return may;
+}
+
+static bool check_allowed(struct post *post, char *const *params, const struct settings *settings, struct problem *problem)
+{
+    const char *patterns = request_param(params, "SIDECAST_PUBLISH");
+
+    /* Without a grant nothing of a document is read. */
+    if (patterns && *patterns && post_is_allowed(post, settings->publish_channel_key, may_publish, (void *)(uintptr_t)params))
+        return true;
+    return problem_set(problem, 403, "not_allowed", "This request may not publish to one of its channels.");
+}
+
+/* --- answers --- */
+
+static void refuse(struct connection *connection, const char *message)
+{
+    connection->worker->metrics.requests_refused++;
+    connection_answer_take(connection, answer_unavailable(&framing_fastcgi, connection->subscriber.request_id, RETRY_MS, message));
+}
+
+static void answer_problem_of(struct connection *connection, const struct problem *problem)
+{
+    if (problem->status >= 500)
+        refuse(connection, problem->message);
+    else
+        connection_answer_problem(connection, problem);
+}
+
+static int status_of(const char *code)
+{
+    if (strcmp(code, "too_large") == 0)
+        return 413;
+    return strcmp(code, "no_memory") == 0 || strcmp(code, "unavailable") == 0 ? 503 : 400;
+}
+
+static void answer(struct connection *connection, const struct offer *offer)
+{
+    struct text json = TEXT_EMPTY;
+    struct problem problem;
+
+    if (offer->published == 0) {
+        (void)problem_set(&problem, status_of(offer->code), offer->code, "%s", offer->reason);
+        answer_problem_of(connection, &problem);
+        return;
+    }
+    offer_append_answer(&json, offer);
+    connection_answer_take(connection, json.failed ? NULL : answer_published(&framing_fastcgi, connection->subscriber.request_id, text_span(&json)));
+    text_finish(&json);
+}
+
+void publishing_answer_take(struct offer *offer)
+{
+    struct connection *connection = offer->connection;
+
+    if (connection) {
+        timeouts_clear(&connection->worker->replica.timeouts, &connection->subscriber.timeout);
+        connection_set_state(connection, CONNECTION_RESPONDING);
+        answer(connection, offer);
+    }
+    offer_destroy(offer);
+}
+
+void publishing_give_up(struct connection *connection)
+{
+    struct offer *offer = connection->subscriber.offer;
+
+    /* Left first: once it is claimed the hub may free it. */
+    connection->subscriber.offer = NULL;
+    offer->connection = NULL;
+    if (!offer_claim(offer)) {
+        /* The hub has it: the answer is on its way. */
+        offer->connection = connection;
+        connection->subscriber.offer = offer;
+        connection_set_deadline(connection, connection->worker->settings->fastcgi_request_timeout);
+        return;
+    }
+    connection_set_state(connection, CONNECTION_RESPONDING);
+    refuse(connection, "The server is busy and did not publish this: send it again after the seconds in Retry-After.");
+}
+
+/* --- requests --- */
+
+/* Counted and logged like the drops of the hub. */
+static void count_drop(struct worker *worker, const struct problem *problem)
+{
+    struct metrics *metrics = &worker->metrics;
+    const struct {
+        const char *code;
+        uint64_t *counter;
+    } drops[] = {
+        {"no_channel", &metrics->dropped_bad_channel}, {"bad_channel", &metrics->dropped_bad_channel}, {"bad_option", &metrics->dropped_bad_option},
+        {"bad_data", &metrics->dropped_bad_data},      {"too_large", &metrics->dropped_too_large},     {"no_memory", &metrics->dropped_no_memory},
+    };
+
+    for (size_t i = 0; i < sizeof drops / sizeof *drops; i++)
+        if (strcmp(drops[i].code, problem->code) == 0) {
+            ++*drops[i].counter;
+            log_limited(&worker->rejected, worker->replica.now_ms, LOG_WARNING, "publication dropped: %s", problem->message);
+        }
+}
+
+static bool read_body(struct decoder *decoder, struct text *body)
+{
+    int size;
+    char *end;
+
+    do {
+        end = text_reserve(body, READ_BYTES);
+        size = end ? FCGX_GetStr(end, READ_BYTES, decoder->request.in) : 0;
+        body->size += (size_t)size;
+    } while (size == READ_BYTES);
+    return end != NULL;
+}
+
+static bool read_post(struct connection *connection, char *const *params, struct post *post, struct problem *problem)
+{
+    struct worker *worker = connection->worker;
+    struct text body = TEXT_EMPTY;
+    bool is_read = read_body(&worker->decoder, &body);
+
+    if (!post_parse_take(post, params, &body, worker->settings, problem))
+        return false;
+    if (!is_read)
+        return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
+    return check_allowed(post, params, worker->settings, problem);
+}
+
+static void offer_post_take(struct connection *connection, struct post *post)
+{
+    struct worker *worker = connection->worker;
+    struct offer *offer = offer_create_take(post, &worker->inbox, connection);
+
+    /* It comes back through the inbox, which this thread takes later. */
+    if (offer && intake_offer_take(worker->intake, offer)) {
+        connection_set_state(connection, CONNECTION_OFFERED);
+        connection->subscriber.offer = offer;
+        connection_set_deadline(connection, worker->settings->fastcgi_request_timeout);
+        return;
+    }
+    offer_destroy(offer);
+    refuse(connection, "Too much waits to be published: send it again after the seconds in Retry-After.");
+}
+
+void publishing_decide(struct connection *connection, char *const *params)
+{
+    struct worker *worker = connection->worker;
+    struct problem problem;
+    struct post post;
+
+    if (worker->is_draining || !worker->intake) {
+        refuse(connection, "The server stops: send it again after the seconds in Retry-After.");
+        return;
+    }
+    if (read_post(connection, params, &post, &problem)) {
+        offer_post_take(connection, &post);
+    } else {
+        count_drop(worker, &problem);
+        answer_problem_of(connection, &problem);
+    }
+    post_finish(&post);
+}
