@@ -191,7 +191,7 @@ static void offer_post_take(struct connection *connection, struct post *post)
         return;
     }
     offer_destroy(offer);
-    refuse(connection, "Too much waits to be published: send it again after the seconds in Retry-After.");
+    refuse(connection, "The server takes no more at the moment: send it again after the seconds in Retry-After.");
 }
 
 void publishing_decide(struct connection *connection, char *const *params)

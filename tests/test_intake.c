@@ -89,8 +89,8 @@ static void send_call(int fd, const struct call *call)
 static const struct call POST = {.method = "POST", .query = "channel=news", .endpoint = "publish", .keep = true, .body = {"Hello", 5},
                                  .more = {"SIDECAST_PUBLISH", "**"}};
 
-/* Lets the hub's loop run until the bytes end as an answer does. */
-static void await_end(struct house *house, int fd, struct text *out)
+/* Lets the hub's loop run until the bytes end as an answer does. False: the connection ended. */
+static bool await_end(struct house *house, int fd, struct text *out)
 {
     struct pollfd item = {.fd = fd, .events = POLLIN};
     static const char end[] = {1, FCGI_END_REQUEST, 0, 1, 0, 8, 0, 0};
@@ -103,9 +103,11 @@ static void await_end(struct house *house, int fd, struct text *out)
         char *room = text_reserve(out, 4096);
         ssize_t got = recv(fd, room, 4096, 0);
 
-        assert_true(got > 0);
+        if (got <= 0)
+            return false;
         out->size += (size_t)got;
     }
+    return true;
 }
 
 static bool has(const struct text *out, const char *part)
@@ -124,13 +126,13 @@ static void what_is_answered_is_in_history_on_every_worker(void **state)
 
     for (int i = 0; i < POSTS; i++) {
         send_call(publisher, &POST);
-        await_end(house, publisher, &out);
+        assert_true(await_end(house, publisher, &out));
         assert_true(has(&out, "Status: 202 Accepted\r\n"));
         event_id_format(house->hub.newest, id);
         assert_true(has(&out, id));
         for (size_t j = 0; j < 2; j++) {
             send_call(listeners[j], &poll_all);
-            await_end(house, listeners[j], &out);
+            assert_true(await_end(house, listeners[j], &out));
             assert_true(has(&out, id));
         }
     }
@@ -139,6 +141,40 @@ static void what_is_answered_is_in_history_on_every_worker(void **state)
     close(publisher);
     close(listeners[0]);
     close(listeners[1]);
+}
+
+static void on_answer(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)watcher;
+    (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void out_of_patience(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)watcher;
+    (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+/* Nothing else would wake it. */
+static void an_offer_wakes_a_hub_that_sleeps(void **state)
+{
+    struct house *house = *state;
+    int fd = connect_to(house, 0);
+    ev_timer patience;
+    ev_io answered;
+
+    ev_timer_init(&patience, out_of_patience, 10., 0.);
+    ev_io_init(&answered, on_answer, fd, EV_READ);
+    ev_timer_start(house->loop, &patience);
+    ev_io_start(house->loop, &answered);
+    send_call(fd, &POST);
+    ev_run(house->loop, 0);
+    assert_int_equal(house->hub.metrics.messages_published, 1);
+    ev_timer_stop(house->loop, &patience);
+    ev_io_stop(house->loop, &answered);
+    close(fd);
 }
 
 static void many_at_once_are_all_answered(void **state)
@@ -152,7 +188,7 @@ static void many_at_once_are_all_answered(void **state)
         send_call(fds[i], &POST);
     }
     for (size_t i = 0; i < POSTS; i++) {
-        await_end(house, fds[i], &out);
+        assert_true(await_end(house, fds[i], &out));
         assert_true(has(&out, "Status: 202 Accepted\r\n"));
         close(fds[i]);
     }
@@ -176,10 +212,9 @@ static void who_dies_while_its_offer_is_away_leaves_nothing(void **state)
     }
     last = connect_to(house, 0);
     send_call(last, &POST);
-    await_end(house, last, &out);
-    while (crew_open_count(&house->crew) > 1)
+    assert_true(await_end(house, last, &out));
+    while (crew_open_count(&house->crew) > 1 || house->intake.count > 0)
         ev_run(house->loop, EVRUN_NOWAIT);
-    assert_int_equal(house->intake.count, 0);
     text_finish(&out);
     close(last);
 }
@@ -190,22 +225,25 @@ static void a_timeout_and_the_hub_agree_on_what_is_published(void **state)
     struct house *house = *state;
     struct text out = TEXT_EMPTY;
     uint64_t published = 0;
-    int fd = connect_to(house, 0);
+    int fd;
 
     crew_pause(&house->crew);
     house->settings.fastcgi_request_timeout = 1;
     crew_resume(&house->crew);
     for (int i = 0; i < POSTS; i++) {
+        fd = connect_to(house, 0);
         send_call(fd, &POST);
         if (i % 2 == 0)
             (void)poll(NULL, 0, 1);
-        await_end(house, fd, &out);
-        published += has(&out, "Status: 202");
-        assert_true(has(&out, "Status: 202") || has(&out, "Status: 503"));
+        /* On a busy machine the time may be up before the request is read. */
+        if (await_end(house, fd, &out)) {
+            published += has(&out, "Status: 202");
+            assert_true(has(&out, "Status: 202") || has(&out, "Status: 503"));
+        }
+        close(fd);
     }
     assert_int_equal(house->hub.metrics.messages_published, published);
     text_finish(&out);
-    close(fd);
 }
 
 static void wait_for_room(void *context)
@@ -226,7 +264,7 @@ static void a_drain_takes_all_that_was_offered_and_then_nothing(void **state)
     intake_drain(&house->intake, wait_for_room, &house->crew, 10000);
     crew_order(&house->crew, WORKER_DRAIN);
     for (size_t i = 0; i < POSTS; i++) {
-        await_end(house, fds[i], &out);
+        assert_true(await_end(house, fds[i], &out));
         answered += has(&out, "Status: 202");
         close(fds[i]);
     }
@@ -255,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(what_is_answered_is_in_history_on_every_worker),
+        ON_BOTH(an_offer_wakes_a_hub_that_sleeps),
         ON_BOTH(many_at_once_are_all_answered),
         ON_BOTH(who_dies_while_its_offer_is_away_leaves_nothing),
         cmocka_unit_test_setup_teardown(a_timeout_and_the_hub_agree_on_what_is_published, make_two, close_house),

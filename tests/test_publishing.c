@@ -145,6 +145,24 @@ static void a_batch_tells_what_became_of_each_item(void **state)
     leave(&peer);
 }
 
+/* As many messages as the inbox has memory for, or about that: the answer behind them has its place. */
+static void an_answer_has_its_place_however_many_messages_come_before_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+    struct text query = TEXT_EMPTY;
+
+    for (int count = 1; count <= 300; count++) {
+        text_append_string(&query, count == 1 ? "channel=a" : "&channel=a");
+        text_append(&query, (struct span){"", 1});
+        ask_anew(&peer, post_of(query.bytes, "x"));
+        assert_starts(peer.out, "Status: 202 Accepted\r\n");
+        query.size--;
+    }
+    text_finish(&query);
+    leave(&peer);
+}
+
 static void a_key_that_came_before_is_answered_with_its_id(void **state)
 {
     struct peer peer = connect_peer(*state);
@@ -575,6 +593,7 @@ int main(void)
         TEST(a_message_has_its_id_and_is_in_history_when_it_is_answered),
         TEST(several_channels_get_one_message_each_in_order),
         TEST(a_batch_tells_what_became_of_each_item),
+        TEST(an_answer_has_its_place_however_many_messages_come_before_it),
         TEST(a_key_that_came_before_is_answered_with_its_id),
         TEST(what_breaks_a_rule_is_told_and_counted),
         TEST(half_a_body_is_not_published),

@@ -239,8 +239,8 @@ final class HttpPublishTest extends EndToEndTestCase
         [$channel, $client] = $this->listener();
         $connection = $this->stack->daemon->fastcgi();
         $response = $connection->expectResponse(1);
-        $data = str_repeat('0123456789', 300);
-        $connection->sendInPieces(FastCgi::request(1, $this->params("channel=$channel"), false, $data), 100);
+        $data = str_repeat('0123456789abcdef', 4096);
+        $connection->sendInPieces(FastCgi::request(1, $this->params("channel=$channel"), false, $data), 1000);
         self::assertSame(202, $response->wait()->status);
         $client->expect($data);
     }

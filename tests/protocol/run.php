@@ -10,9 +10,9 @@
  *     config        lines for its configuration file
  *     publish       one multipart message; a line `--` separates frames
  *     dropped       the reason with which the message before was dropped, as logged
- *     request NAME  an HTTP request; `fastcgi_param` lines are what nginx adds
+ *     request NAME  an HTTP request, perhaps a blank line and its body; `fastcgi_param` lines are what nginx adds
  *     sse NAME      what comes next on its event stream
- *     poll, error, refused NAME   its whole answer
+ *     poll, answer, error, refused NAME   its whole answer
  *
  * Without a Status line only the body is compared. Ids stand for the daemon's (see Ids); a time in `retry:` and `Retry-After:`
  * must be in the range that the document names, and a Content-Length be true. CRLF of header lines is written as LF.
@@ -42,6 +42,8 @@ function parameters(string $http): array
     foreach ($lines as $line) {
         if (preg_match('/^fastcgi_param (\S+) (\S+);$/', $line, $match) === 1) {
             $params[$match[1]] = trim($match[2], '"');
+        } elseif (preg_match('/^Content-Type: (.*)$/', $line, $match) === 1) {
+            $params['CONTENT_TYPE'] = $match[1];
         } elseif (preg_match('/^([\w-]+): (.*)$/', $line, $match) === 1) {
             $params['HTTP_' . strtoupper(strtr($match[1], '-', '_'))] = $match[2];
         } else {
@@ -148,7 +150,8 @@ function perform(array $blocks, Sidecast $sidecast): array
                 $fault = compareDrop($block, $sidecast, $logSize);
                 break;
             case 'request':
-                $exchanges[$block->name] = $exchange = $sidecast->request(parameters($ids->apply($block->text)));
+                [$head, $body] = explode("\n\n", substr($block->text, 0, -1), 2) + [1 => ''];
+                $exchanges[$block->name] = $exchange = $sidecast->request(parameters($ids->apply($head)), $body);
                 if (!isLongPoll($block)) { // which begins only with its end
                     $exchange->waitUntil(static fn () => $exchange->output !== '');
                 }
