@@ -23,8 +23,8 @@ typedef bool post_may(void *context, struct span channel);
 
 /*
  * Reads `params` (NAME=VALUE, ends with NULL) and takes `body` over, also when it fails; finish it in either case. False: `problem` says why.
- *  - channel= in the query: the body is the data of one message per channel, whatever its CONTENT_TYPE. Options: event, except, key, store (0, 1, true, false) and
- *    ttl, in the query (the last holds), else in HTTP_X_SIDECAST_EVENT and so on, not empty. Their values are checked with the frames.
+ *  - channel= in the query: the body is the data of one message per channel, whatever its CONTENT_TYPE. Options: event, except, key, store (0, 1,
+ *    true, false) and ttl, in the query (the last holds), else in HTTP_X_SIDECAST_EVENT and so on, not empty. Their values are checked with the frames.
  *  - no channel=, and CONTENT_TYPE is application/json: the body is an object or a batch, and its options are within.
  *  - 400 no_channel; bad_channel, bad_option (broken encoding, unknown name, options beside a document), bad_data (not as long as CONTENT_LENGTH says); 413 too_large
  *    (more channels or bytes in all than one frame may make); 500 no_memory. `token` in the query is passed over.

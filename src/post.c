@@ -170,8 +170,8 @@ static bool check_size(const struct reading *reading, const struct settings *set
     if (count <= WIRE_MAX_CHANNELS && count <= (size_t)settings->publish_max_batch &&
         reading->post->body.size <= (size_t)settings->publish_max_frame_bytes / count)
         return true;
-    return problem_set(reading->problem, 413, "too_large", "One request takes at most %d channels and publish.max_batch messages, and publish.max_frame_bytes in all.",
-                       WIRE_MAX_CHANNELS);
+    return problem_set(reading->problem, 413, "too_large",
+                       "One request takes at most %d channels and publish.max_batch messages, and publish.max_frame_bytes in all.", WIRE_MAX_CHANNELS);
 }
 
 static bool check_form(const struct reading *reading, char *const *params)
