@@ -47,7 +47,7 @@ void crew_stop(struct crew *crew);
 void crew_finish(struct crew *crew);
 
 /* What publish requests go through. Before crew_start. */
-void crew_set_intake(struct crew *crew, struct intake *intake);
+void crew_set_offers(struct crew *crew, struct offers *offers);
 
 /* Gives an order to each worker. */
 void crew_order(struct crew *crew, enum worker_order order);

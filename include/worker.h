@@ -18,7 +18,7 @@
 #include <ev.h>
 
 struct hub;
-struct intake;
+struct offers;
 
 enum { WORKER_READ_BYTES = 64 * 1024 };
 
@@ -50,7 +50,7 @@ struct worker {
     struct ev_loop *loop;                /* borrowed */
     const struct settings *settings;
     struct hub *hub;
-    struct intake *intake;               /* borrowed; set before its thread starts. NULL: nothing can be published */
+    struct offers *offers;               /* borrowed; set before its thread starts. NULL: nothing can be published */
     struct metrics metrics;
     struct log_limit rejected;
     struct inbox inbox;

@@ -10,7 +10,7 @@ layers() {
 base: span text buffer problem log metrics settings option address pattern event_id message timeouts table clock names
 codec: fcgi query request sse poll wire framing answer post
 core: keys hub inbox offer pins channel history subscriber join merge advance answers replica audience batch
-io: intake publishing poller decoder listener gate acceptor ingest state connection worker bell crew
+io: offers publishing poller decoder listener gate acceptor ingest state connection worker bell crew
 edge: config draft health server main
 TABLE
 }

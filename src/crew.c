@@ -152,10 +152,10 @@ bool crew_start(struct crew *crew)
     return false;
 }
 
-void crew_set_intake(struct crew *crew, struct intake *intake)
+void crew_set_offers(struct crew *crew, struct offers *offers)
 {
     for (size_t i = 0; i < crew->count; i++)
-        crew_worker(crew, i)->intake = intake;
+        crew_worker(crew, i)->offers = offers;
 }
 
 void crew_stop(struct crew *crew)

@@ -7,7 +7,7 @@
 #include "answer.h"
 #include "connection.h"
 #include "framing.h"
-#include "intake.h"
+#include "offers.h"
 #include "pattern.h"
 #include "query.h"
 #include "worker.h"
@@ -184,7 +184,7 @@ static void offer_post_take(struct connection *connection, struct post *post)
     struct offer *offer = offer_create_take(post, &worker->inbox, connection);
 
     /* It comes back through the inbox, which this thread takes later. */
-    if (offer && intake_offer_take(worker->intake, offer)) {
+    if (offer && offers_put_take(worker->offers, offer)) {
         connection_set_state(connection, CONNECTION_OFFERED);
         connection->subscriber.offer = offer;
         connection_set_deadline(connection, worker->settings->fastcgi_request_timeout);
@@ -200,7 +200,7 @@ void publishing_decide(struct connection *connection, char *const *params)
     struct problem problem;
     struct post post;
 
-    if (worker->is_draining || !worker->intake) {
+    if (worker->is_draining || !worker->offers) {
         refuse(connection, "The server stops: send it again after the seconds in Retry-After.");
         return;
     }

@@ -6,8 +6,8 @@
 #include "crew.h"
 #include "hub.h"
 #include "ingest.h"
-#include "intake.h"
 #include "log.h"
+#include "offers.h"
 #include "state.h"
 #include "table.h"
 
@@ -32,7 +32,7 @@ struct server {
     struct crew crew;
     struct acceptor acceptor;
     struct ingest ingest;
-    struct intake intake;
+    struct offers offers;
     bool is_stopping;
     ev_io place; /* a worker closed a connection, or has one that became idle */
     ev_signal terminate, interrupt, hangup, user;
@@ -120,7 +120,7 @@ static void stop(struct server *server)
     acceptor_take_waiting(&server->acceptor);
     acceptor_finish(&server->acceptor);
     ingest_drain(&server->ingest, wait_for_room, &server->crew, timeout_ms / 4);
-    intake_drain(&server->intake, wait_for_room, &server->crew, timeout_ms / 4);
+    offers_drain(&server->offers, wait_for_room, &server->crew, timeout_ms / 4);
     timeout_ms -= clock_monotonic_ms() - began_ms;
     server->is_stopping = true;
     crew_order(&server->crew, WORKER_DRAIN);
@@ -252,11 +252,11 @@ static int run(struct server *server, size_t max_clients)
         goto no_state;
     }
     hub_init(&server->hub, settings, start, crew->inboxes, crew->count);
-    if (!intake_init(&server->intake, server->loop, &server->hub, &crew->room, &server->state)) {
+    if (!offers_init(&server->offers, server->loop, &server->hub, &crew->room, &server->state)) {
         snprintf(error, sizeof error, "cannot make a bell: %s", strerror(errno));
         goto no_ingest;
     }
-    crew_set_intake(crew, &server->intake);
+    crew_set_offers(crew, &server->offers);
     if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
     if (!acceptor_init(&server->acceptor, server->loop, settings, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
@@ -279,7 +279,7 @@ no_acceptor:
     ingest_finish(&server->ingest);
 no_ingest:
     crew_finish(crew);
-    intake_finish(&server->intake); /* connections know its offers */
+    offers_finish(&server->offers); /* connections know its offers */
     hub_finish(&server->hub);
 no_state:
     if (code != EXIT_OK)

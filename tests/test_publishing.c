@@ -1,13 +1,13 @@
 /* Publish requests on one loop: what they are answered, who may, and what becomes of those whose client or hub is not there. */
 #include "connection_fixture.h"
 
-#include "intake.h"
+#include "offers.h"
 #include "publishing.h"
 #include "state.h"
 
 #include <dirent.h>
 
-static struct intake intake;
+static struct offers offers;
 static struct bell room;
 static struct state ids;
 
@@ -17,7 +17,7 @@ static void ring_room(void *context)
     bell_ring(&room);
 }
 
-static int make_with_intake(void **state)
+static int make_with_offers(void **state)
 {
     char error[64];
     struct event_id start;
@@ -28,19 +28,19 @@ static int make_with_intake(void **state)
     fixture = *state;
     if (!bell_init(&room) || !state_init(&ids, "", clock_wall_ms(), &start, error, sizeof error))
         return -1;
-    if (!intake_init(&intake, fixture->loop, &fixture->hub, &room, &ids))
+    if (!offers_init(&offers, fixture->loop, &fixture->hub, &room, &ids))
         return -1;
-    fixture->worker.intake = &intake;
+    fixture->worker.offers = &offers;
     fixture->worker.owner.took = ring_room;
     return 0;
 }
 
-static int finish_with_intake(void **state)
+static int finish_with_offers(void **state)
 {
     struct fixture *fixture = *state;
 
     worker_finish(&fixture->worker);
-    intake_finish(&intake);
+    offers_finish(&offers);
     bell_finish(&room);
     hub_finish(&fixture->hub);
     config_finish(&fixture->settings);
@@ -321,13 +321,13 @@ static void an_offer_waits_while_an_inbox_is_full(void **state)
     fill_inbox(fixture);
     ask_anew(&peer, post_of("channel=a", "x"));
     assert_int_equal(peer.out.size, 0);
-    assert_int_equal(intake.count, 1);
-    assert_false(ev_is_active(&intake.more));
+    assert_int_equal(offers.count, 1);
+    assert_false(ev_is_active(&offers.more));
     empty_inbox(fixture);
     receive(&peer);
     assert_starts(peer.out, "Status: 202 Accepted\r\n");
-    assert_int_equal(intake.count, 0);
-    assert_int_equal(intake.bytes, 0);
+    assert_int_equal(offers.count, 0);
+    assert_int_equal(offers.bytes, 0);
     leave(&peer);
 }
 
@@ -345,7 +345,7 @@ static void who_waits_too_long_is_told_so_and_nothing_is_published(void **state)
     assert_int_equal(fixture->worker.metrics.requests_refused, 1);
     empty_inbox(fixture);
     assert_int_equal(fixture->hub.metrics.messages_published, 0);
-    assert_int_equal(intake.count, 0);
+    assert_int_equal(offers.count, 0);
     assert_answer(&peer, post_of("channel=a", "x"), "Status: 202 Accepted\r\n", "-");
     leave(&peer);
 }
@@ -359,7 +359,7 @@ static void who_waits_too_long_is_answered_by_the_hub_if_that_was_faster(void **
 
     fill_inbox(fixture);
     ask_anew(&peer, post_of("channel=a", "x"));
-    offer = STAILQ_FIRST(&intake.queue);
+    offer = STAILQ_FIRST(&offers.queue);
     assert_true(offer_claim(offer));
     connection_timeout(&TAILQ_FIRST(&fixture->worker.offered)->timeout);
     receive(&peer);
@@ -378,9 +378,9 @@ static void a_full_queue_is_503(void **state)
 
     fill_inbox(fixture);
     ask_anew(&first, post_of("channel=a", "x"));
-    intake.bytes += 1 << 30;
+    offers.bytes += 1 << 30;
     assert_answer(&peer, post_of("channel=a", "x"), "Status: 503 Service Unavailable\r\n", "\"unavailable\"");
-    intake.bytes -= 1 << 30;
+    offers.bytes -= 1 << 30;
     empty_inbox(fixture);
     leave(&first);
     leave(&peer);
@@ -425,7 +425,7 @@ static void what_is_offered_and_waits_at_the_end_is_let_go(void **state)
 
     fill_inbox(fixture);
     ask_anew(&peer, post_of("channel=a", "x"));
-    assert_int_equal(intake.count, 1);
+    assert_int_equal(offers.count, 1);
     close(peer.fd);
     text_finish(&peer.bytes);
 }
@@ -447,7 +447,7 @@ static void at_the_end_what_was_offered_is_answered_and_new_requests_are_503(voi
 
     fill_inbox(fixture);
     ask_anew(&early, post_of("channel=a", "x"));
-    intake_drain(&intake, take_inbox, fixture, 10000);
+    offers_drain(&offers, take_inbox, fixture, 10000);
     assert_int_equal(fixture->hub.metrics.messages_published, 1);
     assert_answer(&late, post_of("channel=a", "x"), "Status: 503 Service Unavailable\r\n", "Retry-After: 1\r\n");
     worker_order(&fixture->worker, WORKER_DRAIN);
@@ -458,11 +458,11 @@ static void at_the_end_what_was_offered_is_answered_and_new_requests_are_503(voi
     leave(&late);
 }
 
-static void without_an_intake_nothing_can_be_published(void **state)
+static void without_a_queue_nothing_can_be_published(void **state)
 {
     struct peer peer = connect_peer(*state);
 
-    ((struct fixture *)*state)->worker.intake = NULL;
+    ((struct fixture *)*state)->worker.offers = NULL;
     assert_answer(&peer, post_of("channel=a", "x"), "Status: 503 Service Unavailable\r\n", "\"unavailable\"");
     leave(&peer);
 }
@@ -585,7 +585,7 @@ static void who_dies_in_mid_request_leaves_nothing(void **state)
 }
 
 #undef TEST
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_with_intake, finish_with_intake)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_with_offers, finish_with_offers)
 
 int main(void)
 {
@@ -609,7 +609,7 @@ int main(void)
         TEST(an_abort_leaves_the_offer_and_the_kept_connection_goes_on),
         TEST(what_is_offered_and_waits_at_the_end_is_let_go),
         TEST(at_the_end_what_was_offered_is_answered_and_new_requests_are_503),
-        TEST(without_an_intake_nothing_can_be_published),
+        TEST(without_a_queue_nothing_can_be_published),
         TEST(too_large_a_body_is_answered_at_once_and_read_to_its_end),
         TEST(a_body_that_is_announced_too_large_is_not_waited_for),
         TEST(the_rest_of_too_large_a_body_has_five_seconds),

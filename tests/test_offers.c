@@ -2,7 +2,7 @@
 #include "connection_fixture.h"
 
 #include "crew.h"
-#include "intake.h"
+#include "offers.h"
 #include "state.h"
 
 #include <poll.h>
@@ -15,7 +15,7 @@ struct house {
     struct hub hub;
     struct crew crew;
     struct state ids;
-    struct intake intake;
+    struct offers offers;
 };
 
 static int open_house(void **state, char *const *overrides)
@@ -31,9 +31,9 @@ static int open_house(void **state, char *const *overrides)
         !crew_init(&house->crew, house->loop, &house->settings, &house->hub, start, CREW_CLIENTS))
         return -1;
     hub_init(&house->hub, &house->settings, start, house->crew.inboxes, house->crew.count);
-    if (!intake_init(&house->intake, house->loop, &house->hub, &house->crew.room, &house->ids))
+    if (!offers_init(&house->offers, house->loop, &house->hub, &house->crew.room, &house->ids))
         return -1;
-    crew_set_intake(&house->crew, &house->intake);
+    crew_set_offers(&house->crew, &house->offers);
     return crew_start(&house->crew) ? 0 : -1;
 }
 
@@ -57,7 +57,7 @@ static int close_house(void **state)
 
     crew_stop(&house->crew);
     crew_finish(&house->crew);
-    intake_finish(&house->intake);
+    offers_finish(&house->offers);
     hub_finish(&house->hub);
     config_finish(&house->settings);
     ev_loop_destroy(house->loop);
@@ -213,7 +213,7 @@ static void who_dies_while_its_offer_is_away_leaves_nothing(void **state)
     last = connect_to(house, 0);
     send_call(last, &POST);
     assert_true(await_end(house, last, &out));
-    while (crew_open_count(&house->crew) > 1 || house->intake.count > 0)
+    while (crew_open_count(&house->crew) > 1 || house->offers.count > 0)
         ev_run(house->loop, EVRUN_NOWAIT);
     text_finish(&out);
     close(last);
@@ -261,7 +261,7 @@ static void a_drain_takes_all_that_was_offered_and_then_nothing(void **state)
         fds[i] = connect_to(house, i);
         send_call(fds[i], &POST);
     }
-    intake_drain(&house->intake, wait_for_room, &house->crew, 10000);
+    offers_drain(&house->offers, wait_for_room, &house->crew, 10000);
     crew_order(&house->crew, WORKER_DRAIN);
     for (size_t i = 0; i < POSTS; i++) {
         assert_true(await_end(house, fds[i], &out));
@@ -301,5 +301,5 @@ int main(void)
         ON_BOTH(what_is_on_its_way_at_the_end_is_let_go),
     };
 
-    return prepare() ? cmocka_run_group_tests_name("intake", tests, NULL, NULL) : 1;
+    return prepare() ? cmocka_run_group_tests_name("offers", tests, NULL, NULL) : 1;
 }
