@@ -96,6 +96,13 @@ static void empty_inbox(struct fixture *fixture)
     turn(fixture);
 }
 
+/* As if its deadline had come. */
+static void time_out(struct subscriber *waiting)
+{
+    waiting->ends_ms = 0;
+    connection_timeout(&waiting->timeout);
+}
+
 /* --- what is published --- */
 
 static void a_message_has_its_id_and_is_in_history_when_it_is_answered(void **state)
@@ -338,7 +345,7 @@ static void who_waits_too_long_is_told_so_and_nothing_is_published(void **state)
 
     fill_inbox(fixture);
     ask_anew(&peer, post_of("channel=a", "x"));
-    connection_timeout(&TAILQ_FIRST(&fixture->worker.offered)->timeout);
+    time_out(TAILQ_FIRST(&fixture->worker.offered));
     receive(&peer);
     assert_starts(peer.out, "Status: 503 Service Unavailable\r\n");
     assert_part(&peer.out, "\r\nRetry-After: 1\r\n");
@@ -361,7 +368,7 @@ static void who_waits_too_long_is_answered_by_the_hub_if_that_was_faster(void **
     ask_anew(&peer, post_of("channel=a", "x"));
     offer = STAILQ_FIRST(&offers.queue);
     assert_true(offer_claim(offer));
-    connection_timeout(&TAILQ_FIRST(&fixture->worker.offered)->timeout);
+    time_out(TAILQ_FIRST(&fixture->worker.offered));
     receive(&peer);
     assert_int_equal(peer.out.size, 0);
     atomic_store(&offer->is_claimed, false); /* as it is before the hub claims it */
@@ -523,7 +530,7 @@ static void the_rest_of_too_large_a_body_has_five_seconds(void **state)
     assert_false(peer.is_over);
     waiting = TAILQ_FIRST(&fixture->worker.reading);
     assert_in_range(waiting->timeout.due_ms, fixture->worker.replica.now_ms + 4000, fixture->worker.replica.now_ms + 5000);
-    connection_timeout(&waiting->timeout);
+    time_out(waiting);
     receive(&peer);
     assert_true(peer.is_over);
     assert_int_equal(fixture->worker.metrics.requests_timed_out, 0);
