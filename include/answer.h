@@ -18,7 +18,11 @@ struct buffer *answer_refusal(const struct framing *framing, uint16_t request_id
 /* 200 and `ok`. */
 struct buffer *answer_health(const struct framing *framing, uint16_t request_id);
 /* OPTIONS: 204 with Allow. */
-struct buffer *answer_options(const struct framing *framing, uint16_t request_id);
+struct buffer *answer_options(const struct framing *framing, uint16_t request_id, enum request_endpoint endpoint);
+/* 202: `json` says what became of what was to be published. */
+struct buffer *answer_published(const struct framing *framing, uint16_t request_id, struct span json);
+/* 503 with Retry-After, for those who are no EventSource. */
+struct buffer *answer_unavailable(const struct framing *framing, uint16_t request_id, int64_t retry_ms, const char *message);
 /* HEAD: what GET's headers would say. */
 struct buffer *answer_head(const struct framing *framing, uint16_t request_id, enum request_transport transport);
 

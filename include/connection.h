@@ -1,10 +1,14 @@
 /*
  * connection: a FastCGI connection of the front end: one request at a time.
  *
+ *                                                               OFFERED (to the hub; publishing.h)
+ *                                                                 ▲ ▼
  *     IDLE ──(first byte)──► READING ──(request whole)──► UNDECIDED ──► RESPONDING ──(kept: FCGI_KEEP_CONN)──► IDLE
- *       └───────────────────────┴──────────┬──────────────────┴──────────────┘
+ *       │                       │          (too large)        │              │ (body still comes) ▲
+ *       │                       │                             │              └──► DISCARDING ─────┤
+ *       └───────────────────────┴──────────┬──────────────────┴───────────────────────────────────┘
  *                                          ▼
- *                                       CLOSED (freed at the end of the worker's turn)
+ *                                       CLOSED (freed at the end of the worker's turn; from every state)
  *
  * Its state is the list it is on: one of the worker's, or while RESPONDING the one of its subscriber's state.
  */
@@ -17,10 +21,20 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct buffer;
 struct fcgi_scanner;
+struct problem;
 struct worker;
 
-enum connection_state { CONNECTION_IDLE, CONNECTION_READING, CONNECTION_UNDECIDED, CONNECTION_RESPONDING, CONNECTION_CLOSED };
+enum connection_state {
+    CONNECTION_IDLE,
+    CONNECTION_READING,
+    CONNECTION_UNDECIDED,
+    CONNECTION_OFFERED,    /* waits for the hub; subscriber.offer is its offer */
+    CONNECTION_RESPONDING,
+    CONNECTION_DISCARDING, /* answered; what still comes of the body is read, or a front end that is writing it would not see the answer */
+    CONNECTION_CLOSED,
+};
 
 struct connection {
     struct subscriber subscriber;     /* the running response. Its timeout, ends_ms and of_state serve the connection while there is none */
@@ -53,8 +67,14 @@ static inline bool connection_is_idle(const struct connection *connection)
 bool connection_is_silent(const struct connection *connection);
 /* Decides a request that is whole: answers it, or makes it a subscriber. */
 void connection_decide(struct connection *connection);
-/* The server stops: an idle connection is closed, unless a request is coming in. */
-void connection_drain(struct connection *connection);
+/* One state changes into another here and nowhere else, but where a subscriber leaves. Who is no longer OFFERED has left its offer. */
+void connection_set_state(struct connection *connection, enum connection_state state);
+/* What happens then depends on the state. For a connection without a response. */
+void connection_set_deadline(struct connection *connection, int64_t after_ms);
+/* RESPONDING: writes a whole answer, whose reference it takes over. NULL: no memory, and it is closed. */
+void connection_answer_take(struct connection *connection, struct buffer *answer);
+/* The same with what is wrong with its request. */
+void connection_answer_problem(struct connection *connection, const struct problem *problem);
 
 /* For struct poller. */
 void connection_ready(void *item, bool readable, bool writable);

@@ -48,6 +48,8 @@ void crew_finish(struct crew *crew);
 
 /* The keys that all workers check tokens with; borrowed, and changed within a pause only. While no thread runs. */
 void crew_set_keyring(struct crew *crew, const struct keyring *keyring);
+/* What publish requests go through. Before crew_start. */
+void crew_set_offers(struct crew *crew, struct offers *offers);
 
 /* Gives an order to each worker. */
 void crew_order(struct crew *crew, enum worker_order order);

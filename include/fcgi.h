@@ -24,7 +24,9 @@ enum {
 
 enum fcgi_event {
     FCGI_MORE,      /* all input used, nothing to do yet */
-    FCGI_REQUEST,   /* one whole request: see `records`, `request_id`, `keep`, `refusal`. Now it is running */
+    FCGI_REQUEST,   /* one whole request: see `records`, `request_id`, `keep`, `refusal`. Now it is running. With 413 it can be answered,
+                       but its body still comes */
+    FCGI_BODY_OVER, /* what was left of the body of such a request is read */
     FCGI_REPLY,     /* send `reply` (`reply_size` bytes) between two records of other answers, then go on scanning */
     FCGI_ABORT,     /* the peer gave the request up, whole or not; told once: send fcgi_put_end for `request_id`, then reset */
     FCGI_BAD,       /* not FastCGI, or against its rules: close the connection */
@@ -35,7 +37,7 @@ enum fcgi_state { FCGI_WAITING, FCGI_IN_PARAMS, FCGI_IN_STDIN, FCGI_RUNNING, FCG
 
 /* What scanners share; borrowed by them. */
 struct fcgi_limits {
-    size_t body_bytes;    /* STDIN bytes of one request that are kept */
+    size_t body_bytes;    /* STDIN bytes of one request that are kept; more, also as CONTENT_LENGTH says, are refused */
     unsigned connections; /* what FCGI_GET_VALUES is told: so many at once, one request each */
 };
 
@@ -74,6 +76,8 @@ void fcgi_scanner_init_running(struct fcgi_scanner *scanner, const struct fcgi_l
 void fcgi_scanner_finish(struct fcgi_scanner *scanner);
 /* The request was answered, or its end after FCGI_ABORT sent: the next may begin. Frees `records`. */
 void fcgi_scanner_reset(struct fcgi_scanner *scanner);
+/* A request was told that is refused with 413, and its body is not over. */
+bool fcgi_scanner_is_discarding(const struct fcgi_scanner *scanner);
 /* Between two records, with no request begun and not yet whole. */
 bool fcgi_scanner_is_idle(const struct fcgi_scanner *scanner);
 /*

@@ -1,6 +1,6 @@
 /*
- * inbox: what the hub hands to a worker, messages and accepted connections in one bounded order: a request accepted after a message was published never
- * meets a worker without it. The hub asks for room before it takes a message in, and stops reading when there is none; what one multipart message
+ * inbox: what the hub hands to a worker, messages, accepted connections and offers that come back in one bounded order: a request accepted after a message
+ * was published never meets a worker without it, and an offer comes back behind its messages. The hub asks for room before it takes a message in, and stops reading when there is none; what one multipart message
  * holds is put in whole. Both sides move many items under one lock.
  */
 #ifndef INBOX_H
@@ -12,11 +12,16 @@
 #include <stddef.h>
 
 struct message;
+struct offer;
 
-/* Either a message (one reference) or the descriptor of an accepted connection. */
+/* A message (one reference), an offer that comes back, or the descriptor of an accepted connection. */
 struct inbox_item {
-    struct message *message; /* NULL: a connection */
+    union {
+        struct message *message; /* NULL: a connection */
+        struct offer *offer;     /* with is_offer; the item's */
+    };
     int descriptor;
+    bool is_offer;
 };
 
 struct inbox {

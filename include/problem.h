@@ -5,6 +5,7 @@
 struct problem {
     int status;           /* HTTP status code */
     const char *code;     /* stable, lower_case_words; a constant */
+    const char *allow;    /* with 405: the methods that are; a constant */
     char message[192];    /* what was expected or what to do; UTF-8, never the client's own bytes */
 };
 

@@ -10,8 +10,8 @@
 #include "settings.h"
 #include "span.h"
 
-enum request_method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS };
-enum request_endpoint { ENDPOINT_SUBSCRIBE, ENDPOINT_HEALTH };
+enum request_method { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_POST };
+enum request_endpoint { ENDPOINT_SUBSCRIBE, ENDPOINT_HEALTH, ENDPOINT_PUBLISH };
 enum request_transport { TRANSPORT_SSE, TRANSPORT_POLL };
 
 enum request_cursor {
@@ -48,11 +48,14 @@ struct request {
  *  - 405 method_not_allowed; 400 bad_channel (neither a channel name nor a pattern), too_many_channels, too_many_patterns, bad_query (broken
  *    percent-encoding, not UTF-8, bad client=, last=, transport=, envelope=), 404 unknown_endpoint. Unknown query parameters are
  *    passed over, their values unread. Of a parameter that comes twice the last holds, as in PHP.
- * HEAD is read like GET; of OPTIONS and ENDPOINT_HEALTH nothing else is read.
+ * HEAD is read like GET; of OPTIONS, ENDPOINT_HEALTH and ENDPOINT_PUBLISH nothing else is read. The latter takes POST and OPTIONS only.
  */
 bool request_parse(struct request *request, char *const *params, const struct settings *settings, struct problem *problem)
     __attribute__((warn_unused_result));
 void request_finish(struct request *request);
+
+/* The methods that an endpoint takes, as the header Allow names them. */
+const char *request_allowed_methods(enum request_endpoint endpoint);
 
 /* The value of the parameter `name` in `params`, or NULL. */
 const char *request_param(char *const *params, const char *name);

@@ -17,6 +17,7 @@
 
 struct buffer;
 struct channel;
+struct offer;
 struct replica;
 struct subscriber;
 
@@ -69,6 +70,7 @@ struct subscriber {
     union {
         struct link own;              /* with one link */
         struct link *several;         /* owned, or NULL */
+        struct offer *offer;          /* while OUT: its owner's, or NULL */
     };
 };
 

@@ -19,6 +19,7 @@
 
 struct hub;
 struct keyring;
+struct offers;
 
 enum { WORKER_READ_BYTES = 64 * 1024 };
 
@@ -51,7 +52,9 @@ struct worker {
     const struct settings *settings;
     struct hub *hub;
     const struct keyring *keyring;       /* borrowed; NULL: no tokens */
+    struct offers *offers;               /* borrowed; set before its thread starts. NULL: nothing can be published */
     struct metrics metrics;
+    struct log_limit rejected;
     struct inbox inbox;
     struct bell bell;                    /* an inbox or an order has something; awaited while the loop sleeps */
     atomic_uint orders;                  /* bits of enum worker_order */
@@ -62,6 +65,7 @@ struct worker {
     struct subscriber_queue idle;        /* connections between two requests, the longest first */
     struct subscriber_queue reading;     /* with a part of a request */
     struct subscriber_queue undecided;   /* with a whole request */
+    struct subscriber_queue offered;     /* that wait for the hub */
     struct subscriber_queue closed;      /* freed at the end of the turn. All others are the replica's */
     size_t connection_count;
     struct places *places;               /* borrowed; shared by all workers */

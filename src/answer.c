@@ -45,8 +45,8 @@ struct buffer *answer_problem(const struct framing *framing, uint16_t request_id
 
     text_append_format(&headers, "Status: %d %s\r\n", problem->status, reason_phrase(problem->status));
     text_append_string(&headers, "Content-Type: application/json\r\nCache-Control: no-store\r\n");
-    if (problem->status == 405)
-        text_append_string(&headers, "Allow: GET, HEAD, OPTIONS\r\n");
+    if (problem->allow)
+        text_append_format(&headers, "Allow: %s\r\n", problem->allow);
     if (problem->status == 401)
         text_append_string(&headers, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"); /* RFC 6750, section 3 */
     append_error(&body, problem->code, problem->message);
@@ -63,17 +63,27 @@ static struct buffer *refuse_stream(const struct framing *framing, uint16_t requ
     return whole(framing, request_id, &headers, &body);
 }
 
-struct buffer *answer_refusal(const struct framing *framing, uint16_t request_id, enum request_transport transport, int64_t retry_ms)
+struct buffer *answer_unavailable(const struct framing *framing, uint16_t request_id, int64_t retry_ms, const char *message)
 {
     struct text headers = TEXT_EMPTY, body = TEXT_EMPTY;
 
-    if (transport == TRANSPORT_SSE)
-        return refuse_stream(framing, request_id, retry_ms);
     text_append_format(&headers, "Status: 503 %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
                        reason_phrase(503));
     text_append_format(&headers, "Retry-After: %lld\r\n", (long long)((retry_ms + 999) / 1000));
-    append_error(&body, "unavailable", "No more clients are taken at the moment: come back after the seconds in Retry-After.");
+    append_error(&body, "unavailable", message);
     return whole(framing, request_id, &headers, &body);
+}
+
+struct buffer *answer_refusal(const struct framing *framing, uint16_t request_id, enum request_transport transport, int64_t retry_ms)
+{
+    if (transport == TRANSPORT_SSE)
+        return refuse_stream(framing, request_id, retry_ms);
+    return answer_unavailable(framing, request_id, retry_ms, "No more clients are taken at the moment: come back after the seconds in Retry-After.");
+}
+
+struct buffer *answer_published(const struct framing *framing, uint16_t request_id, struct span json)
+{
+    return framing->whole(request_id, span_of("Status: 202 Accepted\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"), json);
 }
 
 struct buffer *answer_health(const struct framing *framing, uint16_t request_id)
@@ -82,9 +92,12 @@ struct buffer *answer_health(const struct framing *framing, uint16_t request_id)
                           span_of("ok\n"));
 }
 
-struct buffer *answer_options(const struct framing *framing, uint16_t request_id)
+struct buffer *answer_options(const struct framing *framing, uint16_t request_id, enum request_endpoint endpoint)
 {
-    return framing->whole(request_id, span_of("Status: 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\n"), (struct span){0});
+    struct text headers = TEXT_EMPTY, body = TEXT_EMPTY;
+
+    text_append_format(&headers, "Status: 204 No Content\r\nAllow: %s\r\n", request_allowed_methods(endpoint));
+    return whole(framing, request_id, &headers, &body);
 }
 
 struct buffer *answer_head(const struct framing *framing, uint16_t request_id, enum request_transport transport)

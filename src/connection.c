@@ -12,6 +12,8 @@
 #include "framing.h"
 #include "hub.h"
 #include "join.h"
+#include "offer.h"
+#include "publishing.h"
 #include "request.h"
 #include "worker.h"
 
@@ -21,26 +23,31 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { DISCARD_MS = 5000 }; /* how long the rest of a body that is too large is read */
+
 /* --- states and deadlines --- */
 
 static struct subscriber_queue *list_of(struct worker *worker, enum connection_state state)
 {
-    switch (state) {
-    case CONNECTION_IDLE: return &worker->idle;
-    case CONNECTION_READING: return &worker->reading;
-    case CONNECTION_UNDECIDED: return &worker->undecided;
-    case CONNECTION_RESPONDING: break;
-    case CONNECTION_CLOSED: return &worker->closed;
-    }
-    return NULL;
+    struct subscriber_queue *const lists[] = {
+        [CONNECTION_IDLE] = &worker->idle,       [CONNECTION_READING] = &worker->reading,    [CONNECTION_UNDECIDED] = &worker->undecided,
+        [CONNECTION_OFFERED] = &worker->offered, [CONNECTION_DISCARDING] = &worker->reading, [CONNECTION_CLOSED] = &worker->closed,
+        [CONNECTION_RESPONDING] = NULL,
+    };
+
+    return lists[state];
 }
 
-static void set_state(struct connection *connection, enum connection_state state)
+void connection_set_state(struct connection *connection, enum connection_state state)
 {
     struct subscriber_queue *from = list_of(connection->worker, connection->state);
     struct subscriber_queue *to = list_of(connection->worker, state);
 
     assert(connection->state != CONNECTION_CLOSED && connection->subscriber.state == SUBSCRIBER_OUT);
+    if (connection->state == CONNECTION_OFFERED) {
+        offer_leave(connection->subscriber.offer);
+        connection->subscriber.offer = NULL;
+    }
     if (from)
         TAILQ_REMOVE(from, &connection->subscriber, of_state);
     if (to)
@@ -48,7 +55,7 @@ static void set_state(struct connection *connection, enum connection_state state
     connection->state = (uint8_t)state;
 }
 
-static void set_deadline(struct connection *connection, int64_t after_ms)
+void connection_set_deadline(struct connection *connection, int64_t after_ms)
 {
     struct replica *replica = &connection->worker->replica;
     struct subscriber *subscriber = &connection->subscriber;
@@ -69,7 +76,7 @@ static bool make_scanner(struct connection *connection)
     connection->scanner = malloc(sizeof *connection->scanner);
     if (!connection->scanner)
         return false;
-    if (connection->state == CONNECTION_RESPONDING)
+    if (connection->state == CONNECTION_RESPONDING || connection->state == CONNECTION_OFFERED)
         fcgi_scanner_init_running(connection->scanner, &worker->limits, connection->subscriber.request_id);
     else
         fcgi_scanner_init(connection->scanner, &worker->limits);
@@ -98,7 +105,7 @@ bool connection_open_take(struct worker *worker, int descriptor)
     TAILQ_INSERT_TAIL(&worker->idle, &connection->subscriber, of_state);
     worker->connection_count++;
     worker->metrics.connections++;
-    set_deadline(connection, worker->settings->fastcgi_request_timeout);
+    connection_set_deadline(connection, worker->settings->fastcgi_request_timeout);
     return true;
 
 no_room:
@@ -119,7 +126,7 @@ void connection_close(struct connection *connection)
         subscriber_leave(&worker->replica, &connection->subscriber, LEAVE_BROKEN); /* which comes back here */
         return;
     }
-    set_state(connection, CONNECTION_CLOSED);
+    connection_set_state(connection, CONNECTION_CLOSED);
     timeouts_clear(&worker->replica.timeouts, &connection->subscriber.timeout);
     timeouts_release(&worker->replica.timeouts, 1);
     drop_scanner(connection);
@@ -138,9 +145,11 @@ void connection_timeout(struct timeout *timeout)
         timeouts_set(&replica->timeouts, timeout, connection->subscriber.ends_ms);
         return;
     }
-    if (connection->state != CONNECTION_IDLE)
-        connection->worker->metrics.requests_timed_out++;
-    connection_close(connection);
+    connection->worker->metrics.requests_timed_out += connection->state == CONNECTION_READING;
+    if (connection->state == CONNECTION_OFFERED)
+        publishing_give_up(connection);
+    else
+        connection_close(connection);
 }
 
 bool connection_is_silent(const struct connection *connection)
@@ -148,12 +157,6 @@ bool connection_is_silent(const struct connection *connection)
     char byte;
 
     return connection_is_idle(connection) && recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
-}
-
-void connection_drain(struct connection *connection)
-{
-    if (connection_is_silent(connection))
-        connection_close(connection);
 }
 
 /* --- what the replica asks for --- */
@@ -188,16 +191,23 @@ void connection_want_write(struct subscriber *subscriber, bool wanted)
         poll_as_wanted(connection);
 }
 
-/* The front end keeps the connection: the next request. */
+/* The next request: the front end keeps the connection. */
 static void read_next(struct connection *connection)
 {
-    set_state(connection, CONNECTION_IDLE);
+    connection_set_state(connection, CONNECTION_IDLE);
     if (connection->scanner)
         fcgi_scanner_reset(connection->scanner);
-    connection->wants_write = false;
-    set_deadline(connection, connection->worker->settings->fastcgi_keep_timeout);
+    connection_set_deadline(connection, connection->worker->settings->fastcgi_keep_timeout);
     if (connection->worker->owner.idle_one)
         connection->worker->owner.idle_one(connection->worker->owner.context);
+}
+
+static void end_response(struct connection *connection)
+{
+    if (connection->keep && !connection->worker->is_draining)
+        read_next(connection);
+    else
+        connection_close(connection);
 }
 
 void connection_left(struct subscriber *subscriber, enum leave_reason reason)
@@ -206,17 +216,21 @@ void connection_left(struct subscriber *subscriber, enum leave_reason reason)
 
     if (connection->state == CONNECTION_CLOSED)
         return;
-    if (reason != LEAVE_DONE || !connection->keep || connection->worker->is_draining) {
-        connection_close(connection);
-        return;
-    }
     connection->subscriber = (struct subscriber){.timeout = connection->subscriber.timeout};
-    read_next(connection);
+    connection->wants_write = false;
+    if (reason != LEAVE_DONE) {
+        connection_close(connection);
+    } else if (connection->scanner && fcgi_scanner_is_discarding(connection->scanner)) {
+        connection_set_state(connection, CONNECTION_DISCARDING);
+        connection_set_deadline(connection, DISCARD_MS);
+    } else {
+        end_response(connection);
+    }
 }
 
 /* --- deciding --- */
 
-static void answer_take(struct connection *connection, struct buffer *answer)
+void connection_answer_take(struct connection *connection, struct buffer *answer)
 {
     if (answer)
         subscriber_answer_take(&connection->worker->replica, &connection->subscriber, answer);
@@ -224,14 +238,21 @@ static void answer_take(struct connection *connection, struct buffer *answer)
         connection_close(connection);
 }
 
+void connection_answer_problem(struct connection *connection, const struct problem *problem)
+{
+    connection->worker->metrics.requests_bad++;
+    connection_answer_take(connection, answer_problem(&framing_fastcgi, connection->subscriber.request_id, problem));
+}
+
+static const struct problem body_too_large = {413, "body_too_large", NULL, "The request's body must not be above fastcgi.max_body."};
+static const struct problem params_too_large = {431, "request_too_large", NULL, "The request's headers and parameters must not be above 65536 bytes."};
 static void refuse(struct connection *connection, enum request_transport transport)
 {
     struct worker *worker = connection->worker;
-    int64_t least = worker->settings->sse_refused_retry;
+    int64_t least = worker->settings->sse_refused_retry, retry_ms = replica_jitter(&worker->replica, least, 6 * least);
 
     worker->metrics.requests_refused++;
-    answer_take(connection, answer_refusal(&framing_fastcgi, connection->subscriber.request_id, transport,
-                                           replica_jitter(&worker->replica, least, 6 * least)));
+    connection_answer_take(connection, answer_refusal(&framing_fastcgi, connection->subscriber.request_id, transport, retry_ms));
 }
 
 static void subscribe(struct connection *connection, const struct request *request)
@@ -240,7 +261,7 @@ static void subscribe(struct connection *connection, const struct request *reque
     uint16_t request_id = connection->subscriber.request_id;
 
     if (request->method == METHOD_HEAD)
-        answer_take(connection, answer_head(&framing_fastcgi, request_id, request->transport));
+        connection_answer_take(connection, answer_head(&framing_fastcgi, request_id, request->transport));
     else if (worker->is_draining || !worker_take_place(worker))
         refuse(connection, request->transport);
     else if (!join_subscriber(&worker->replica, &connection->subscriber, request, FRAMING_FASTCGI, request_id))
@@ -267,30 +288,18 @@ static void decide(struct connection *connection, char *const *params)
     bool is_good = request_parse(&request, params, worker->settings, &problem);
 
     if (is_good && request.method == METHOD_OPTIONS)
-        answer_take(connection, answer_options(&framing_fastcgi, request_id));
+        connection_answer_take(connection, answer_options(&framing_fastcgi, request_id, request.endpoint));
     else if (is_good && request.endpoint == ENDPOINT_HEALTH)
-        answer_take(connection, answer_health(&framing_fastcgi, request_id));
+        connection_answer_take(connection, answer_health(&framing_fastcgi, request_id));
+    else if (is_good && request.endpoint == ENDPOINT_PUBLISH)
+        publishing_decide(connection, params);
     else if (is_good && authorize(worker, &request, params, &problem))
         subscribe(connection, &request);
     else if (problem.status >= 500)
         refuse(connection, request.transport);
-    else {
-        worker->metrics.requests_bad++;
-        answer_take(connection, answer_problem(&framing_fastcgi, request_id, &problem));
-    }
-    request_finish(&request);
-}
-
-static void decide_too_large(struct connection *connection, int status)
-{
-    struct problem problem;
-
-    if (status == 431)
-        (void)problem_set(&problem, 431, "request_too_large", "The request's headers and parameters must not be above %d bytes.", FCGI_PARAMS_LIMIT);
     else
-        (void)problem_set(&problem, 413, "body_too_large", "The request's body must not be above fastcgi.max_body.");
-    connection->worker->metrics.requests_bad++;
-    answer_take(connection, answer_problem(&framing_fastcgi, connection->subscriber.request_id, &problem));
+        connection_answer_problem(connection, &problem);
+    request_finish(&request);
 }
 
 static void decode_and_decide(struct connection *connection)
@@ -315,7 +324,9 @@ static void decode_and_decide(struct connection *connection)
 
 static void drop_idle_scanner(struct connection *connection)
 {
-    if (connection->state == CONNECTION_RESPONDING && connection->scanner && fcgi_scanner_is_idle(connection->scanner))
+    bool is_running = connection->state == CONNECTION_RESPONDING || connection->state == CONNECTION_OFFERED;
+
+    if (is_running && connection->scanner && fcgi_scanner_is_idle(connection->scanner))
         drop_scanner(connection);
 }
 
@@ -326,11 +337,11 @@ void connection_decide(struct connection *connection)
 
     assert(connection->state == CONNECTION_UNDECIDED);
     worker->metrics.requests++;
-    set_state(connection, CONNECTION_RESPONDING);
+    connection_set_state(connection, CONNECTION_RESPONDING);
     connection->keep = connection->scanner->keep;
     connection->subscriber.request_id = connection->scanner->request_id;
     if (refusal)
-        decide_too_large(connection, refusal);
+        connection_answer_problem(connection, refusal == 413 ? &body_too_large : &params_too_large);
     else
         decode_and_decide(connection);
     drop_idle_scanner(connection);
@@ -352,6 +363,8 @@ static bool abort_request(struct connection *connection)
     struct worker *worker = connection->worker;
     char end[FCGI_END_BYTES];
 
+    if (connection->state == CONNECTION_DISCARDING)
+        return false;
     fcgi_put_end(end, connection->scanner->request_id);
     if (!send_now(connection, end, sizeof end) || (!connection->scanner->keep && !connection->keep))
         return false;
@@ -373,7 +386,11 @@ static bool handle(struct connection *connection, enum fcgi_event event)
     case FCGI_MORE:
         return true;
     case FCGI_REQUEST:
-        set_state(connection, CONNECTION_UNDECIDED);
+        connection_set_state(connection, CONNECTION_UNDECIDED);
+        return true;
+    case FCGI_BODY_OVER:
+        if (connection->state == CONNECTION_DISCARDING)
+            end_response(connection);
         return true;
     case FCGI_REPLY:
         return send_now(connection, connection->scanner->reply, connection->scanner->reply_size);
@@ -393,8 +410,8 @@ static void note_request_begins(struct connection *connection)
 {
     if (connection->state != CONNECTION_IDLE)
         return;
-    set_state(connection, CONNECTION_READING);
-    set_deadline(connection, connection->worker->settings->fastcgi_request_timeout);
+    connection_set_state(connection, CONNECTION_READING);
+    connection_set_deadline(connection, connection->worker->settings->fastcgi_request_timeout);
 }
 
 static void take_input(struct connection *connection, struct span input)

@@ -152,6 +152,12 @@ bool crew_start(struct crew *crew)
     return false;
 }
 
+void crew_set_offers(struct crew *crew, struct offers *offers)
+{
+    for (size_t i = 0; i < crew->count; i++)
+        crew_worker(crew, i)->offers = offers;
+}
+
 void crew_stop(struct crew *crew)
 {
     for (size_t i = 0; i < crew->running; i++)

@@ -9,7 +9,8 @@
  *        │  fcgi_scanner_reset                  ▼ ABORT_REQUEST
  *        └────── (from any state) ───────── GIVEN_UP
  *
- * A request above a limit is read to its end all the same, so that its peer gets an answer and not a reset.
+ * A request above a limit is read to its end all the same, so that its peer gets an answer and not a reset. That of too large a body does not wait for the
+ * end: it is told as soon as one byte too many is announced.
  */
 #include "fcgi.h"
 
@@ -87,6 +88,11 @@ static uint16_t record_id(const struct fcgi_scanner *scanner)
 static size_t record_content(const struct fcgi_scanner *scanner)
 {
     return (size_t)(scanner->header[4] << 8 | scanner->header[5]);
+}
+
+bool fcgi_scanner_is_discarding(const struct fcgi_scanner *scanner)
+{
+    return scanner->state == FCGI_IN_STDIN && scanner->refusal == 413;
 }
 
 static bool is_collecting(const struct fcgi_scanner *scanner)
@@ -222,11 +228,18 @@ static enum fcgi_event abort_request(struct fcgi_scanner *scanner)
     return FCGI_ABORT;
 }
 
+/* The parameters, once they are all in `records`. */
+static struct pairs stream_pairs(const struct fcgi_scanner *scanner)
+{
+    size_t start = FCGI_HEADER_BYTES + BEGIN_BODY_BYTES + FCGI_HEADER_BYTES;
+
+    return (struct pairs){(const unsigned char *)scanner->records.bytes + start, scanner->stream_size, 0};
+}
+
 /* libfcgi up to 2.4.4 believes the lengths of a pair before it has seen its bytes, and adds them up as ints (CVE-2025-23016). */
 static bool params_are_whole(const struct fcgi_scanner *scanner)
 {
-    size_t start = FCGI_HEADER_BYTES + BEGIN_BODY_BYTES + FCGI_HEADER_BYTES;
-    struct pairs pairs = {(const unsigned char *)scanner->records.bytes + start, scanner->stream_size, 0};
+    struct pairs pairs = stream_pairs(scanner);
     size_t name, name_size;
 
     while (next_pair(&pairs, &name, &name_size))
@@ -234,17 +247,58 @@ static bool params_are_whole(const struct fcgi_scanner *scanner)
     return pairs.at == pairs.size;
 }
 
+static enum fcgi_event refuse(struct fcgi_scanner *scanner, uint16_t status)
+{
+    forget_request(scanner);
+    scanner->refusal = status;
+    return status == 413 ? FCGI_REQUEST : FCGI_MORE;
+}
+
+/* What CONTENT_LENGTH announces, cut at SIZE_MAX / 16; 0 where it says nothing. */
+static size_t announced_size(const struct fcgi_scanner *scanner)
+{
+    static const char wanted[] = "CONTENT_LENGTH";
+    struct pairs pairs = stream_pairs(scanner);
+    size_t name, name_size, size = 0;
+
+    while (next_pair(&pairs, &name, &name_size)) {
+        bool is_it = name_size == sizeof wanted - 1;
+
+        for (size_t i = 0; is_it && i < name_size; i++)
+            is_it = pairs_byte(&pairs, name + i) == (unsigned char)wanted[i];
+        for (size_t at = name + name_size; is_it && at < pairs.at; at++) {
+            unsigned digit = pairs_byte(&pairs, at) - (unsigned)'0';
+
+            if (digit > 9)
+                return 0;
+            size = size < SIZE_MAX / 256 ? size * 10 + digit : SIZE_MAX / 16;
+        }
+    }
+    return size;
+}
+
 static enum fcgi_event end_params(struct fcgi_scanner *scanner)
 {
-    if (!scanner->refusal && scanner->stream_size > 0 && !params_are_whole(scanner))
-        return FCGI_BAD;
+    size_t announced = 0;
+
+    if (!scanner->refusal && scanner->stream_size > 0) {
+        if (!params_are_whole(scanner))
+            return FCGI_BAD;
+        announced = announced_size(scanner);
+    }
     set_state(scanner, FCGI_IN_STDIN);
+    if (announced > scanner->limits->body_bytes)
+        return refuse(scanner, 413);
     return keep_record(scanner, FCGI_PARAMS, (struct span){NULL, 0});
 }
 
 static enum fcgi_event end_stdin(struct fcgi_scanner *scanner)
 {
+    bool was_told = fcgi_scanner_is_discarding(scanner);
+
     set_state(scanner, FCGI_RUNNING);
+    if (was_told)
+        return FCGI_BODY_OVER;
     return keep_record(scanner, FCGI_STDIN, (struct span){NULL, 0}) == FCGI_MORE ? FCGI_REQUEST : FCGI_NO_MEMORY;
 }
 
@@ -323,10 +377,8 @@ static enum fcgi_event start_record(struct fcgi_scanner *scanner)
     scanner->content_left = (uint16_t)record_content(scanner);
     scanner->padding_left = scanner->header[6];
     scanner->partial_size = 0;
-    if (record_is_kept(scanner) && !scanner->refusal && record_content(scanner) > limit - scanner->stream_size) {
-        forget_request(scanner);
-        scanner->refusal = scanner->state == FCGI_IN_PARAMS ? 431 : 413;
-    }
+    if (record_is_kept(scanner) && !scanner->refusal && record_content(scanner) > limit - scanner->stream_size)
+        return refuse(scanner, scanner->state == FCGI_IN_PARAMS ? 431 : 413);
     return FCGI_MORE;
 }
 

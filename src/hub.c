@@ -54,10 +54,11 @@ static struct message *make_message(struct hub *hub, const struct publication *p
     return message;
 }
 
+/* For one message more, and one place behind it: for the offer that it came with, if it did (offer.h). */
 static bool reserve(struct hub *hub)
 {
     for (size_t i = 0; i < hub->inbox_count; i++)
-        if (!inbox_reserve(hub->inboxes[i], hub->batch_count + 1))
+        if (!inbox_reserve(hub->inboxes[i], hub->batch_count + 2))
             return false;
     return true;
 }

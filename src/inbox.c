@@ -5,6 +5,7 @@
 #include "inbox.h"
 
 #include "message.h"
+#include "offer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -25,7 +26,9 @@ void inbox_finish(struct inbox *inbox)
 
     while ((count = inbox_take(inbox, items, FINISH_BATCH)) > 0)
         for (size_t i = 0; i < count; i++) {
-            if (items[i].message)
+            if (items[i].is_offer)
+                offer_destroy(items[i].offer);
+            else if (items[i].message)
                 message_unref(items[i].message);
             else
                 close(items[i].descriptor);

@@ -9,6 +9,7 @@ _Bool problem_set(struct problem *problem, int status, const char *code, const c
 
     problem->status = status;
     problem->code = code;
+    problem->allow = NULL;
     va_start(arguments, format);
     vsnprintf(problem->message, sizeof problem->message, format, arguments);
     va_end(arguments);

@@ -251,24 +251,43 @@ static enum request_transport choose_transport(const char *query, const char *ac
 
 static bool read_endpoint(struct request *request, const char *endpoint, struct problem *problem)
 {
-    bool health = strcmp(endpoint, "health") == 0;
+    static const char *const names[] = {
+        [ENDPOINT_SUBSCRIBE] = "subscribe", [ENDPOINT_HEALTH] = "health", [ENDPOINT_PUBLISH] = "publish"};
 
-    if (!health && strcmp(endpoint, "subscribe") != 0)
-        return problem_set(problem, 404, "unknown_endpoint", "SIDECAST_ENDPOINT takes subscribe or health.");
-    request->endpoint = health ? ENDPOINT_HEALTH : ENDPOINT_SUBSCRIBE;
-    return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(endpoint, names[i]) == 0) {
+            request->endpoint = (enum request_endpoint)i;
+            return true;
+        }
+    return problem_set(problem, 404, "unknown_endpoint", "SIDECAST_ENDPOINT takes subscribe, publish or health.");
+}
+
+const char *request_allowed_methods(enum request_endpoint endpoint)
+{
+    return endpoint == ENDPOINT_PUBLISH ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+}
+
+static bool is_allowed_method(enum request_endpoint endpoint, enum request_method method)
+{
+    bool is_publish = endpoint == ENDPOINT_PUBLISH;
+
+    return method == METHOD_OPTIONS || is_publish == (method == METHOD_POST);
 }
 
 static bool read_method(struct request *request, const char *method, struct problem *problem)
 {
-    static const char *const names[] = {[METHOD_GET] = "GET", [METHOD_HEAD] = "HEAD", [METHOD_OPTIONS] = "OPTIONS"};
+    static const char *const names[] = {[METHOD_GET] = "GET", [METHOD_HEAD] = "HEAD", [METHOD_OPTIONS] = "OPTIONS",
+                                        [METHOD_POST] = "POST"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (method && strcmp(method, names[i]) == 0) {
+        if (method && strcmp(method, names[i]) == 0 && is_allowed_method(request->endpoint, (enum request_method)i)) {
             request->method = (enum request_method)i;
             return true;
         }
-    return problem_set(problem, 405, "method_not_allowed", "Use GET, HEAD or OPTIONS here.");
+    (void)problem_set(problem, 405, "method_not_allowed", "Use %s here.",
+                      request->endpoint == ENDPOINT_PUBLISH ? "POST or OPTIONS" : "GET, HEAD or OPTIONS");
+    problem->allow = request_allowed_methods(request->endpoint);
+    return false;
 }
 
 bool request_parse(struct request *request, char *const *params, const struct settings *settings, struct problem *problem)
@@ -284,7 +303,7 @@ bool request_parse(struct request *request, char *const *params, const struct se
     if (!read_endpoint(request, endpoint ? endpoint : "subscribe", problem) ||
         !read_method(request, request_param(params, "REQUEST_METHOD"), problem))
         return false;
-    if (request->endpoint == ENDPOINT_HEALTH || request->method == METHOD_OPTIONS)
+    if (request->endpoint != ENDPOINT_SUBSCRIBE || request->method == METHOD_OPTIONS)
         return true;
     if (!read_query(&reading, query))
         return false;

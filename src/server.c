@@ -8,6 +8,7 @@
 #include "ingest.h"
 #include "keyfile.h"
 #include "log.h"
+#include "offers.h"
 #include "state.h"
 #include "table.h"
 
@@ -33,6 +34,7 @@ struct server {
     struct keyring keyring;
     struct acceptor acceptor;
     struct ingest ingest;
+    struct offers offers;
     bool is_stopping;
     ev_io place; /* a worker closed a connection, or has one that became idle */
     ev_signal terminate, interrupt, hangup, user;
@@ -120,6 +122,7 @@ static void stop(struct server *server)
     acceptor_take_waiting(&server->acceptor);
     acceptor_finish(&server->acceptor);
     ingest_drain(&server->ingest, wait_for_room, &server->crew, timeout_ms / 4);
+    offers_drain(&server->offers, wait_for_room, &server->crew, timeout_ms / 4);
     timeout_ms -= clock_monotonic_ms() - began_ms;
     server->is_stopping = true;
     crew_order(&server->crew, WORKER_DRAIN);
@@ -274,6 +277,11 @@ static int run(struct server *server, size_t max_clients)
     }
     crew_set_keyring(crew, &server->keyring);
     hub_init(&server->hub, settings, start, crew->inboxes, crew->count);
+    if (!offers_init(&server->offers, server->loop, &server->hub, &crew->room, &server->state)) {
+        snprintf(error, sizeof error, "cannot make a bell: %s", strerror(errno));
+        goto no_ingest;
+    }
+    crew_set_offers(crew, &server->offers);
     if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
     if (!acceptor_init(&server->acceptor, server->loop, settings, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
@@ -296,6 +304,7 @@ no_acceptor:
     ingest_finish(&server->ingest);
 no_ingest:
     crew_finish(crew);
+    offers_finish(&server->offers); /* connections know its offers */
     hub_finish(&server->hub);
 no_state:
     keyring_finish(&server->keyring);

@@ -4,6 +4,7 @@
 #include "connection.h"
 #include "hub.h"
 #include "message.h"
+#include "publishing.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -49,7 +50,9 @@ bool worker_take_place(struct worker *worker)
 
 static void take_item(struct worker *worker, const struct inbox_item *item)
 {
-    if (item->message) {
+    if (item->is_offer) {
+        publishing_answer_take(item->offer);
+    } else if (item->message) {
         replica_apply_take(&worker->replica, item->message);
     } else if (!connection_open_take(worker, item->descriptor)) {
         worker->metrics.connections_refused++;
@@ -126,7 +129,8 @@ static void drain(struct worker *worker)
     worker->is_draining = true;
     for (subscriber = TAILQ_FIRST(&worker->idle); subscriber; subscriber = next) {
         next = TAILQ_NEXT(subscriber, of_state);
-        connection_drain(connection_of(subscriber));
+        if (connection_is_silent(connection_of(subscriber)))
+            connection_close(connection_of(subscriber));
     }
     /* Who is idle may become one of the others. */
     end_all(&worker->replica, &worker->replica.blocked);
@@ -279,6 +283,7 @@ bool worker_init(struct worker *worker, struct ev_loop *loop, const struct setti
     TAILQ_INIT(&worker->idle);
     TAILQ_INIT(&worker->reading);
     TAILQ_INIT(&worker->undecided);
+    TAILQ_INIT(&worker->offered);
     TAILQ_INIT(&worker->closed);
     inbox_init(&worker->inbox, INBOX_LIMIT, on_notify, worker);
     decoder_init(&worker->decoder);
@@ -306,6 +311,7 @@ void worker_finish(struct worker *worker)
     close_all(&worker->idle);
     close_all(&worker->reading);
     close_all(&worker->undecided);
+    close_all(&worker->offered);
     close_all(&worker->replica.idle);
     close_all(&worker->replica.ready);
     close_all(&worker->replica.blocked);

@@ -272,6 +272,7 @@ struct call {
     uint16_t id;          /* 0: 1 */
     bool keep;
     struct span body;
+    const char *more[6];  /* further parameters: name, value, and so on */
 };
 
 static inline struct text request_of(const struct call *call)
@@ -287,6 +288,8 @@ static inline struct text request_of(const struct call *call)
         put_param(&params, "HTTP_ACCEPT", span_of(call->accept));
     if (call->endpoint)
         put_param(&params, "SIDECAST_ENDPOINT", span_of(call->endpoint));
+    for (size_t i = 0; i < sizeof call->more / sizeof *call->more && call->more[i]; i += 2)
+        put_param(&params, call->more[i], span_of(call->more[i + 1]));
     put_stream(&text, FCGI_PARAMS, id, text_span(&params));
     put_stream(&text, FCGI_STDIN, id, call->body);
     text_finish(&params);

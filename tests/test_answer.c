@@ -76,11 +76,11 @@ static void only_401_names_the_scheme(void **state)
 
 static void only_405_names_the_methods(void **state)
 {
-    struct problem problem = {.status = 405, .code = "method_not_allowed"};
+    struct problem problem = {.status = 405, .code = "method_not_allowed", .allow = "POST, OPTIONS"};
 
     (void)state;
-    assert_holds(text_of(answer_problem(&framing_fastcgi, 1, &problem)), "\r\nAllow: GET, HEAD, OPTIONS\r\n");
-    problem.status = 403;
+    assert_holds(text_of(answer_problem(&framing_fastcgi, 1, &problem)), "\r\nAllow: POST, OPTIONS\r\n");
+    (void)problem_set(&problem, 403, "not_allowed", "no");
     assert_null(strstr(text_of(answer_problem(&framing_fastcgi, 1, &problem)), "Allow:"));
 }
 
@@ -118,7 +118,28 @@ static void health_is_200_ok(void **state)
 static void options_is_204_with_the_methods(void **state)
 {
     (void)state;
-    assert_string_equal(text_of(answer_options(&framing_fastcgi, 1)), "Status: 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\n\r\n");
+    assert_string_equal(text_of(answer_options(&framing_fastcgi, 1, ENDPOINT_SUBSCRIBE)),
+                        "Status: 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\n\r\n");
+    assert_string_equal(text_of(answer_options(&framing_fastcgi, 1, ENDPOINT_PUBLISH)), "Status: 204 No Content\r\nAllow: POST, OPTIONS\r\n\r\n");
+}
+
+static void what_was_published_is_202_with_its_json(void **state)
+{
+    const char *text = text_of(answer_published(&framing_fastcgi, 1, span_of("{\"ids\":[]}\n")));
+
+    (void)state;
+    assert_starts(text, "Status: 202 Accepted\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n");
+    assert_holds(text, "\r\nContent-Length: 11\r\n\r\n{\"ids\":[]}\n");
+}
+
+static void unavailable_is_503_with_the_time_and_the_reason(void **state)
+{
+    const char *text = text_of(answer_unavailable(&framing_fastcgi, 1, 1000, "Later."));
+
+    (void)state;
+    assert_starts(text, "Status: 503 Service Unavailable\r\n");
+    assert_holds(text, "\r\nRetry-After: 1\r\n");
+    assert_holds(text, "\r\n\r\n{\"error\":\"unavailable\",\"message\":\"Later.\"}\n");
 }
 
 static void head_has_the_headers_of_its_transport_and_no_body(void **state)
@@ -140,6 +161,8 @@ int main(void)
         cmocka_unit_test(a_refused_poll_is_503_with_whole_seconds_rounded_up),
         cmocka_unit_test(health_is_200_ok),
         cmocka_unit_test(options_is_204_with_the_methods),
+        cmocka_unit_test(what_was_published_is_202_with_its_json),
+        cmocka_unit_test(unavailable_is_503_with_the_time_and_the_reason),
         cmocka_unit_test(head_has_the_headers_of_its_transport_and_no_body),
     };
 

@@ -29,6 +29,7 @@ struct record {
 #define PADDED(type, id, literal, padding) {type, id, BYTES(literal), padding, 0}
 #define BEGUN "begin(\\00\\01\\01\\00\\00\\00\\00\\00)"
 #define NAMED "\2\3idone"
+#define LENGTH(size, digits) "\16" size "CONTENT_LENGTH" digits
 
 struct row {
     const char *name;
@@ -147,15 +148,35 @@ static const struct row rows[] = {
      true,
      {BEGIN(1, "\1"), PARAMS(1, ""), STDIN(1, "0123456789"), STDIN(1, "0123456789"), STDIN(1, "")},
      "request 1 keep=1 refusal=0 " BEGUN " params() stdin(01234567890123456789) stdin()\nidle\n"},
-    {"a body above the limit is read to its end, and the next request is whole",
+    {"a body above the limit is told at once and read to its end, and the next request is whole",
      true,
      {BEGIN(1, "\1"), PARAMS(1, NAMED), PARAMS(1, ""), STDIN(1, "0123456789"), STDIN(1, "0123456789a"), STDIN(1, "b"),
       STDIN(1, ""), BEGIN(1, "\1"), PARAMS(1, ""), STDIN(1, "")},
-     "request 1 keep=1 refusal=413\nrequest 1 keep=1 refusal=0 " BEGUN " params() stdin()\nidle\n"},
+     "request 1 keep=1 refusal=413\nover\nrequest 1 keep=1 refusal=0 " BEGUN " params() stdin()\nidle\n"},
+    {"the rest of a body above the limit may never come",
+     true,
+     {BEGIN(1, "\1"), PARAMS(1, ""), STDIN(1, "0123456789"), STDIN(1, "0123456789a"), STDIN(1, "b")},
+     "request 1 keep=1 refusal=413\nhalf\n"},
     {"abort of a refused request",
      true,
      {BEGIN(1, "\1"), PARAMS(1, ""), STDIN(1, "0123456789"), STDIN(1, "0123456789a"), ABORTED(1)},
-     "abort 1\nidle\n"},
+     "request 1 keep=1 refusal=413\nabort 1\nidle\n"},
+    {"a body that is announced above the limit is told before it comes",
+     true,
+     {BEGIN(1, "\1"), PARAMS(1, NAMED LENGTH("\2", "21")), PARAMS(1, "")},
+     "request 1 keep=1 refusal=413\nhalf\n"},
+    {"a body that is announced beyond all numbers",
+     true,
+     {BEGIN(1, "\0"), PARAMS(1, LENGTH("\36", "999999999999999999999999999999")), PARAMS(1, ""), STDIN(1, "a"), STDIN(1, "")},
+     "request 1 keep=0 refusal=413\nover\nidle\n"},
+    {"a body that is announced at the limit",
+     false,
+     {BEGIN(1, "\1"), PARAMS(1, LENGTH("\2", "20")), PARAMS(1, ""), STDIN(1, "")},
+     "request 1 keep=1 refusal=0 " BEGUN " params(\\0e\\02CONTENT_LENGTH20) params() stdin()\nidle\n"},
+    {"a length that is no number announces nothing",
+     false,
+     {BEGIN(1, "\1"), PARAMS(1, LENGTH("\3", "99x")), PARAMS(1, ""), STDIN(1, "")},
+     "request 1 keep=1 refusal=0 " BEGUN " params(\\0e\\03CONTENT_LENGTH99x) params() stdin()\nidle\n"},
 };
 
 static void append_record(struct text *text, const struct record *record)
@@ -229,9 +250,11 @@ static bool scan_piece(struct fcgi_scanner *scanner, struct span piece, bool ans
             tell_request(story, scanner);
         else if (event == FCGI_REPLY)
             tell_reply(story, scanner);
+        else if (event == FCGI_BODY_OVER)
+            text_append_string(story, "over\n");
         else if (event == FCGI_ABORT)
             text_append_format(story, "abort %u\n", scanner->request_id);
-        if (answered && (event == FCGI_REQUEST || event == FCGI_ABORT))
+        if (answered && (event == FCGI_REQUEST || event == FCGI_ABORT || event == FCGI_BODY_OVER) && !fcgi_scanner_is_discarding(scanner))
             fcgi_scanner_reset(scanner);
     } while (event != FCGI_MORE && event != FCGI_BAD);
     if (event == FCGI_MORE)

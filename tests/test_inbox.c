@@ -2,6 +2,7 @@
 
 #include "buffer.h"
 #include "message.h"
+#include "offer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,6 +92,26 @@ static void messages_and_connections_come_out_in_one_order(void **state)
     assert_int_equal(take_message(&fixture->inbox), 2);
     assert_int_equal(inbox_take(&fixture->inbox, &item, 1), 0);
     close(descriptor);
+}
+
+/* The one that is not taken is let go at the end. */
+static void an_offer_comes_back_behind_its_messages(void **state)
+{
+    struct fixture *fixture = *state;
+    struct inbox_item item;
+
+    for (uint64_t i = 1; i <= 2; i++) {
+        struct post post = {0};
+        struct offer *offer = offer_create_take(&post, &fixture->inbox, NULL);
+
+        put_message(&fixture->inbox, i);
+        put(&fixture->inbox, (struct inbox_item){.offer = offer, .is_offer = true});
+    }
+    assert_int_equal(take_message(&fixture->inbox), 1);
+    assert_int_equal(inbox_take(&fixture->inbox, &item, 1), 1);
+    assert_true(item.is_offer);
+    offer_destroy(item.offer);
+    assert_int_equal(take_message(&fixture->inbox), 2);
 }
 
 /* Puts run ahead of takes, so that the ring wraps and grows in every position. */
@@ -189,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(messages_and_connections_come_out_in_one_order, make, finish),
+        cmocka_unit_test_setup_teardown(an_offer_comes_back_behind_its_messages, make, finish),
         cmocka_unit_test_setup_teardown(the_order_holds_while_the_ring_wraps_and_grows, make, finish),
         cmocka_unit_test_setup_teardown(there_is_room_until_the_limit_and_again_below_it, make, finish),
         cmocka_unit_test_setup_teardown(a_batch_may_go_beyond_the_limit, make, finish),

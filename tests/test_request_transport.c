@@ -82,6 +82,27 @@ static void get_head_and_options_are_the_methods(void **state)
     }
 }
 
+static void publishing_takes_post_and_options_and_reads_nothing_else(void **state)
+{
+    static const char *const refused[] = {"REQUEST_METHOD=GET", "REQUEST_METHOD=HEAD", "REQUEST_METHOD=PUT"};
+    struct fixture *f = *state;
+
+#define PUBLISH(method) parse_params(f, STRINGS("SIDECAST_ENDPOINT=publish", method, "QUERY_STRING=channel=*"), 3)
+    assert_true(PUBLISH("REQUEST_METHOD=POST"));
+    assert_int_equal(f->request.endpoint, ENDPOINT_PUBLISH);
+    assert_int_equal(f->request.method, METHOD_POST);
+    assert_int_equal(f->request.channels.count, 0);
+    assert_true(PUBLISH("REQUEST_METHOD=OPTIONS"));
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        assert_false(PUBLISH(refused[i]));
+        assert_problem(f, 405, "method_not_allowed");
+        assert_string_equal(f->problem.allow, "POST, OPTIONS");
+    }
+    assert_false(parse_params(f, STRINGS("REQUEST_METHOD=POST"), 1));
+    assert_string_equal(f->problem.allow, "GET, HEAD, OPTIONS");
+    assert_false(parse_params(f, STRINGS("REQUEST_METHOD=POST", "SIDECAST_ENDPOINT=health"), 2));
+}
+
 static void the_endpoint_is_named_by_the_front_end(void **state)
 {
     struct fixture *f = *state;
@@ -104,6 +125,7 @@ int main(void)
         TEST(the_transport_follows_accept_unless_the_query_names_it),
         TEST(a_refusal_knows_the_transport_whatever_is_wrong),
         TEST(get_head_and_options_are_the_methods),
+        TEST(publishing_takes_post_and_options_and_reads_nothing_else),
         TEST(the_endpoint_is_named_by_the_front_end),
     };
 

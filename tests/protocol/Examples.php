@@ -19,7 +19,7 @@ final class Block
 /** The examples of a Markdown file: those under one heading belong together. */
 final class Examples
 {
-    public const KINDS = ['config', 'publish', 'dropped', 'confirm', 'answer', 'request', 'sse', 'poll', 'error', 'refused'];
+    public const KINDS = ['config', 'publish', 'dropped', 'confirm', 'reply', 'request', 'sse', 'poll', 'answer', 'error', 'refused'];
 
     /** @return array<string, list<Block>> by heading */
     public static function read(string $file): array

@@ -18,14 +18,14 @@ final class Exchange
     private $stream;
 
     /** @param array<string, string> $params */
-    public function __construct(string $socket, array $params)
+    public function __construct(string $socket, array $params, string $body = '')
     {
         $stream = stream_socket_client("unix://$socket", $number, $message, 5);
         if ($stream === false) {
             throw new RuntimeException("cannot connect: $message");
         }
         $this->stream = $stream;
-        fwrite($stream, FastCgi::request(1, $params));
+        fwrite($stream, FastCgi::request(1, $params, false, $body));
         stream_set_blocking($stream, false);
     }
 
@@ -135,9 +135,9 @@ final class Sidecast
     }
 
     /** @param array<string, string> $params */
-    public function request(array $params): Exchange
+    public function request(array $params, string $body = ''): Exchange
     {
-        return new Exchange($this->socket(), $params);
+        return new Exchange($this->socket(), $params, $body);
     }
 
     public function log(): string

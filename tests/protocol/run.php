@@ -10,11 +10,11 @@
  *     config        lines for its configuration file
  *     publish       one multipart message; a line `--` separates frames
  *     confirm       the same, to publish.confirm_listen through a REQ socket
- *     answer        the frames of its reply
+ *     reply         the frames of its reply
  *     dropped       the reason with which the message before was dropped, as logged
- *     request NAME  an HTTP request; `fastcgi_param` lines are what nginx adds
+ *     request NAME  an HTTP request, perhaps a blank line and its body; `fastcgi_param` lines are what nginx adds
  *     sse NAME      what comes next on its event stream
- *     poll, error, refused NAME   its whole answer
+ *     poll, answer, error, refused NAME   its whole answer
  *
  * A SIDECAST_EXPIRES is as far from now as it is from 1795432800, when the examples play.
  *
@@ -46,6 +46,8 @@ function parameters(string $http): array
     foreach ($lines as $line) {
         if (preg_match('/^fastcgi_param (\S+) (\S+);$/', $line, $match) === 1) {
             $params[$match[1]] = trim($match[2], '"');
+        } elseif (preg_match('/^Content-Type: (.*)$/', $line, $match) === 1) {
+            $params['CONTENT_TYPE'] = $match[1];
         } elseif (preg_match('/^([\w-]+): (.*)$/', $line, $match) === 1) {
             $params['HTTP_' . strtoupper(strtr($match[1], '-', '_'))] = $match[2];
         } else {
@@ -157,7 +159,7 @@ function perform(array $blocks, Sidecast $sidecast): array
                 $reply = $sidecast->confirm(preg_split('/\n--\n/', substr($block->text, 0, -1)));
                 $logSize = strlen($sidecast->log()); // the answer says what the log says
                 break;
-            case 'answer':
+            case 'reply':
                 $actual = implode("\n--\n", $reply) . "\n";
                 $fault = $ids->match($block->text, $actual) ? null : "line $block->line: expected\n$block->text-- got\n$actual";
                 break;
@@ -165,7 +167,8 @@ function perform(array $blocks, Sidecast $sidecast): array
                 $fault = compareDrop($block, $sidecast, $logSize);
                 break;
             case 'request':
-                $exchanges[$block->name] = $exchange = $sidecast->request(parameters($ids->apply($block->text)));
+                [$head, $body] = explode("\n\n", substr($block->text, 0, -1), 2) + [1 => ''];
+                $exchanges[$block->name] = $exchange = $sidecast->request(parameters($ids->apply($head)), $body);
                 if (!isLongPoll($block)) { // which begins only with its end
                     $exchange->waitUntil(static fn () => $exchange->output !== '');
                 }

@@ -26,7 +26,7 @@ final class Nginx
     public function start(): void
     {
         mkdir("$this->directory/snippets");
-        foreach (['http', 'errors', 'location', 'handoff', 'page'] as $snippet) {
+        foreach (['http', 'errors', 'location', 'handoff', 'page', 'publish'] as $snippet) {
             $this->adapt("sidecast-$snippet.conf");
         }
         file_put_contents($this->config, $this->configuration());
@@ -86,6 +86,15 @@ final class Nginx
         file_put_contents("$this->directory/snippets/$name", $moved);
     }
 
+    /** The publish snippet as somebody adapts it who wants larger bodies. */
+    private function publishLarge(): string
+    {
+        $text = file_get_contents("$this->directory/snippets/sidecast-publish.conf");
+        $larger = preg_replace('/^client_max_body_size .*;$/m', 'client_max_body_size 64m;', $text, -1, $count);
+        Assert::assertSame(1, $count);
+        return $larger;
+    }
+
     private function configuration(): string
     {
         $user = posix_getuid() === 0 ? "user root;\n" : '';
@@ -121,6 +130,26 @@ final class Nginx
                     location = /events.php {
                         include snippets/sidecast-page.conf;
                         include php.conf;
+                    }
+                    location = /publish {
+                        include snippets/sidecast-publish.conf;
+                        fastcgi_param SIDECAST_PUBLISH **;
+                    }
+                    location = /publish/token {
+                        include snippets/sidecast-publish.conf;
+                    }
+                    location = /publish/orders {
+                        include snippets/sidecast-publish.conf;
+                        fastcgi_param SIDECAST_PUBLISH orders/*;
+                    }
+                    location = /publish/large {
+                        {$this->publishLarge()}
+                        fastcgi_param SIDECAST_PUBLISH **;
+                    }
+                    location = /publish/unbuffered {
+                        {$this->publishLarge()}
+                        fastcgi_param SIDECAST_PUBLISH **;
+                        fastcgi_request_buffering off;
                     }
                     location ~ \.php$ {
                         include php.conf;
