@@ -9,7 +9,7 @@ layers() {
     cat <<'TABLE'
 base: span text buffer problem log metrics settings option address pattern event_id message timeouts table clock names
 codec: fcgi query request sse poll wire framing answer
-core: keys hub inbox pins channel history subscriber join merge advance answers replica audience batch
+core: keys hub inbox pins channel history subscriber join merge advance answers replica audience batch interests watch
 io: poller decoder listener gate acceptor ingest state connection worker bell crew
 edge: config draft health server main
 TABLE

@@ -7,6 +7,7 @@
 #include "advance.h"
 #include "message.h"
 #include "replica.h"
+#include "watch.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -36,6 +37,7 @@ static struct channel *create(struct replica *replica, struct span name)
     memcpy(channel->name, name.bytes, name.size);
     LIST_INIT(&channel->solo);
     LIST_INIT(&channel->shared);
+    LIST_INIT(&channel->matched);
     if (!timeouts_reserve(&replica->timeouts, CHANNEL_TIMEOUTS))
         goto no_timeouts;
     HASH_ADD(hh, replica->channels, name, channel->name_size, channel);
@@ -43,6 +45,7 @@ static struct channel *create(struct replica *replica, struct span name)
         goto no_entry;
     channel->lost_through = replica->marks[channel->hh.hashv % REPLICA_MARKS];
     channel->losses = 1;
+    channel->is_unmatched = true;
     replica->metrics->channels++;
     return channel;
 
@@ -62,11 +65,10 @@ struct channel *channel_open(struct replica *replica, struct span name)
 
 void channel_close_unused(struct replica *replica, struct channel *channel)
 {
-    struct event_id *mark = &replica->marks[channel->hh.hashv % REPLICA_MARKS];
-
-    if (channel_has_subscribers(channel) || channel->history.count > 0)
+    if (channel_is_named(channel) || channel->history.count > 0)
         return;
-    *mark = event_id_max(*mark, channel->lost_through);
+    watch_close(replica, channel);
+    replica_raise_marks(replica, channel_name(channel), channel->lost_through);
     if (channel->scheduled)
         TAILQ_REMOVE(&replica->dirty, channel, dirty);
     timeouts_clear(&replica->timeouts, &channel->pace);
@@ -95,6 +97,8 @@ void channel_notify(struct replica *replica, struct channel *channel)
         return;
     channel->news = true;
     LIST_FOREACH(link, &channel->shared, of_channel)
+        subscriber_mark_pending(link);
+    LIST_FOREACH(link, &channel->matched, of_channel)
         subscriber_mark_pending(link);
     if (due_ms > replica->now_ms) {
         timeouts_set(&replica->timeouts, &channel->pace, due_ms);
@@ -129,7 +133,7 @@ static bool flush_list(struct replica *replica, struct link_list *links)
         next = LIST_NEXT(link, of_channel);
         if (next)
             __builtin_prefetch(next->subscriber);
-        if (subscriber->state == SUBSCRIBER_IDLE && (subscriber->link_count == 1 || has_news(link)))
+        if (subscriber->state == SUBSCRIBER_IDLE && (subscriber->is_single || has_news(link)))
             advance(replica, subscriber);
         settled &= subscriber->state != SUBSCRIBER_READY;
     }
@@ -148,6 +152,7 @@ void channel_flush(struct replica *replica, struct channel *channel)
     channel->flushed_ms = replica->now_ms;
     settled = flush_list(replica, &channel->solo);
     settled &= flush_list(replica, &channel->shared);
+    settled &= flush_list(replica, &channel->matched);
     if (settled)
         channel->settled = replica->newest;
     history_trim(replica, channel);
@@ -183,5 +188,6 @@ void channel_catch_up(struct replica *replica, struct channel *channel, struct e
         return;
     catch_up_list(replica, &channel->solo, id);
     catch_up_list(replica, &channel->shared, id);
+    catch_up_list(replica, &channel->matched, id);
     channel->settled = event_id_max(channel->settled, id);
 }
