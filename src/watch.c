@@ -325,8 +325,6 @@ static void link_to(struct channel *channel, struct link *link)
     link->floor = channel->history.count > 0 ? subscriber->joined + 1 : 0;
     LIST_INSERT_HEAD(&channel->matched, link, of_channel);
     subscriber_mark_pending(link);
-    if (event_id_less(subscriber->cursor, channel->settled))
-        channel->settled = subscriber->cursor;
 }
 
 static void take_match(const struct matching *matching, struct watcher *watcher)

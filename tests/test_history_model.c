@@ -292,14 +292,18 @@ static void step_leave(void)
 static void step_time(void)
 {
     const struct settings *settings = &fixture.settings;
+    bool is_long = one_in(10);
 
     /* A worker does not sleep while somebody who takes bytes has more to come. */
     turn(&fixture);
-    pass_ms(&fixture, one_in(10) ? (int64_t)below((size_t)settings->history_age * 2) : (int64_t)below(40));
+    pass_ms(&fixture, is_long ? (int64_t)below((size_t)settings->history_age * 2) : (int64_t)below(40));
     see_evictions();
     check_kept();
     assert_true(fixture.replica.pins.bytes <= (size_t)settings->history_pinned_bytes);
     assert_true(fixture.replica.bytes <= (size_t)settings->history_bytes);
+    /* Where channels were, there are marks. */
+    for (size_t i = is_long ? below(4) : 0; i > 0; i--)
+        step_join();
 }
 
 static void choose_settings(void)
