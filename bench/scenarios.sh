@@ -238,7 +238,7 @@ patterns_variant()
     line=$(on_cpu 0 "$programs/patterns" $options) || line="failed=1"
 }
 
-if row patterns "patterns that do not match: what they cost a message to a channel that is there, and to one that is not"; then
+if row patterns "patterns that do not match, a replica alone"; then
     with "no patterns" - "" 0
     with "100 patterns" - "" 100
     with "10000 patterns" - "" 10000

@@ -120,11 +120,11 @@ static void foresee_start(struct session *session)
 
 static void choose_channels(struct session *session)
 {
-    session->named = one_in(3) ? 1u << below(CHANNELS) : 1 + (unsigned)below((1u << CHANNELS) - 1);
+    session->named = one_in(3) ? 1u << below(NAMED) : 1 + (unsigned)below((1u << NAMED) - 1);
     if (one_in(2)) {
         session->patterns = 1 + (unsigned)below((1u << PATTERNS) - 1);
         session->patterns &= one_in(2) ? ~0u : 1u << below(PATTERNS);
-        session->named &= one_in(2) ? 0 : (unsigned)below(1u << CHANNELS);
+        session->named &= one_in(2) ? 0 : (unsigned)below(1u << NAMED);
         session->named = session->patterns ? session->named : 1;
     }
     session->channels = session->named;
@@ -231,7 +231,7 @@ static void step_publish(void)
             .ingest_ms = fixture.replica.now_ms,
             .expires_ms = ttl_ms ? fixture.replica.now_ms + ttl_ms : INT64_MAX,
             .size = one_in(100) ? below(100000) : below(60),
-            .channel = (int)below(one_in(2) ? 2 : CHANNELS),
+            .channel = (int)below(one_in(3) ? 2 : CHANNELS),
             .come = model.moment,
             .except = one_in(6) ? (int)below(3) : -1,
             .gone = NEVER,

@@ -500,17 +500,22 @@ static void blocked_client_with_too_many_channels_is_told_of_a_gap(void **state)
     client.budget = 5;
     publish(&fixture, "a/1", "half");
     turn(&fixture);
+    publish(&fixture, "a/3", "early"); /* below what is left: told once all the same, however often it is written to */
     publish(&fixture, "a/2", "left");
     publish(&fixture, "a/3", "three");
     publish(&fixture, "a/4", "four");
     turn(&fixture);
     assert_int_equal(client.subscriber.link_count, 2);
+    client.per_call = 40;
+    for (int i = 0; i < 40; i++)
+        client_takes(&fixture, &client, 40);
+    client.per_call = SIZE_MAX;
     client_takes(&fixture, &client, SIZE_MAX);
     turn(&fixture);
-    assert_string_equal(told(&client), "open half gap three four");
+    assert_string_equal(told(&client), "open half gap early three four");
     publish(&fixture, "a/2", "again"); /* `left` is before the cursor */
     turn(&fixture);
-    assert_string_equal(told(&client), "open half gap three four again");
+    assert_string_equal(told(&client), "open half gap early three four again");
     assert_int_equal(fixture.metrics.gaps, 1);
     done(&client);
 }
@@ -523,18 +528,19 @@ static void who_joins_more_than_it_may_have_gets_those_with_the_newest_messages(
         const char *told;
     } rows[] = {
         {CURSOR_NONE, 0, "open next"},
-        {CURSOR_ZERO, 0, "gap three four next"},     /* all that history has, and more than it may have */
-        {CURSOR_LAST, 0, "open three four next"},    /* of the channels that it has */
+        {CURSOR_ZERO, 0, "gap zero three four next"},     /* all that history has, and more than it may have */
+        {CURSOR_LAST, 0, "open zero three four next"},    /* of the channels that it has */
         {CURSOR_ID, 0, "gap three four next"},
         {CURSOR_ID, 1, "three four next"},           /* it lacks nothing of those that are left */
         {CURSOR_ID, 2, "four next"},
     };
     enum { ROWS = sizeof rows / sizeof *rows };
-    struct client clients[ROWS];
+    struct client clients[ROWS], poll;
     struct event_id ids[4];
 
     (void)state;
     fixture.settings.subscribe_max_matched = 2;
+    publish(&fixture, "a/3", "zero");
     ids[0] = publish(&fixture, "a/1", "one");
     ids[1] = publish(&fixture, "a/2", "two");
     ids[2] = publish(&fixture, "a/3", "three");
@@ -544,6 +550,10 @@ static void who_joins_more_than_it_may_have_gets_those_with_the_newest_messages(
         join(&fixture, &clients[i], (struct wish){.channels = "a/*", .cursor = rows[i].cursor, .id = ids[rows[i].after], .last = 3});
         assert_int_equal(clients[i].subscriber.link_count, 2);
     }
+    client_init(&poll);
+    join(&fixture, &poll, (struct wish){.channels = "a/*", .cursor = CURSOR_ZERO, .poll = true});
+    assert_non_null(strstr(body_of(&poll), "\"gap\":true"));
+    done(&poll);
     publish(&fixture, "a/1", "next");
     turn(&fixture);
     for (int i = 0; i < ROWS; i++) {
