@@ -58,7 +58,7 @@ void watch_relieve(struct replica *replica);
 
 /* What channels without a record have lost counts as lost to this one, if they lie where its patterns may match: it was not there. */
 void watch_take_marks(struct replica *replica, struct subscriber *subscriber);
-/* Mends the list of pending links. */
+/* Mends a watcher's list of pending links, if it is broken. */
 void watch_tidy(struct subscriber *subscriber);
 
 /* Something was lost after `cursor` that no link tells of. */

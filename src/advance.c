@@ -332,7 +332,8 @@ void advance(struct replica *replica, struct subscriber *subscriber)
 
     if (subscriber->state == SUBSCRIBER_BLOCKED || subscriber->state == SUBSCRIBER_OUT)
         return;
-    watch_tidy(subscriber);
+    if (subscriber->is_watcher)
+        watch_tidy(subscriber);
     if (batch_is_for(batch, replica, subscriber)) {
         replica->metrics->writes_shared++;
     } else {

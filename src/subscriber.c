@@ -154,7 +154,8 @@ void subscriber_unsettle(struct subscriber *subscriber)
 {
     struct link *link = NULL;
 
-    watch_tidy(subscriber);
+    if (subscriber->is_watcher)
+        watch_tidy(subscriber);
     /* The others' messages it has all. */
     while ((link = subscriber_next_link(subscriber, link)) != NULL)
         if (event_id_less(subscriber->cursor, link->channel->settled))

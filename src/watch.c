@@ -125,7 +125,7 @@ static void remove_link(struct replica *replica, struct link *link)
 
 void watch_tidy(struct subscriber *subscriber)
 {
-    if (!subscriber->is_watcher || !subscriber->watcher->is_scrambled)
+    if (!subscriber->watcher->is_scrambled)
         return;
     subscriber->watcher->is_scrambled = false;
     subscriber->first_pending = 0;
