@@ -198,12 +198,10 @@ static bool find_start(struct replica *replica, struct subscriber *subscriber, c
         subscriber->cursor = request->cursor;
         break;
     }
-    if (request->cursor_kind == CURSOR_ZERO)
-        event_id_format(EVENT_ID_ZERO, asked);
-    else if (request->cursor_kind == CURSOR_TIME)
+    if (request->cursor_kind == CURSOR_TIME)
         snprintf(asked, sizeof asked, "%llu", (unsigned long long)request->cursor.ms + 1); /* it stands just below <ms>-0 */
     else if (after)
-        event_id_format(request->cursor, asked);
+        event_id_format(subscriber->cursor, asked);
     if (is_lost)
         start_with_history(replica, subscriber);
     else if (request->cursor_kind != CURSOR_ZERO)

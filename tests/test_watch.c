@@ -536,6 +536,7 @@ static void who_joins_more_than_it_may_have_gets_those_with_the_newest_messages(
     };
     enum { ROWS = sizeof rows / sizeof *rows };
     struct client clients[ROWS], poll;
+    char data[300];
     struct event_id ids[4];
 
     (void)state;
@@ -556,6 +557,8 @@ static void who_joins_more_than_it_may_have_gets_those_with_the_newest_messages(
     done(&poll);
     publish(&fixture, "a/1", "next");
     turn(&fixture);
+    last_event(&clients[1], "sidecast.gap", data, sizeof data);
+    assert_memory_equal(data, "{\"after\":\"0-0\",", 15);
     for (int i = 0; i < ROWS; i++) {
         assert_string_equal(told(&clients[i]), rows[i].told);
         done(&clients[i]);
