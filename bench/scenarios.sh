@@ -265,3 +265,23 @@ if [ -x "$(ls /usr/sbin/php-fpm* 2>/dev/null | head -n 1)" ] && row php "publish
     done
     echo "rounds|$row_name|$row_rounds|0|0" >>"$results"
 fi
+
+# --- subscribers by patterns that do not match: a replica alone (replica/patterns.c) ---
+
+patterns_variant()
+{
+    # shellcheck disable=SC2086
+    line=$(on_cpu 0 "$programs/patterns" $options) || line="failed=1"
+}
+
+if row patterns "patterns that do not match, a replica alone"; then
+    with "no patterns" - "" 0
+    with "100 patterns" - "" 100
+    with "10000 patterns" - "" 10000
+    with "10000 in the messages' directory" - "" 10000 together
+    goal ratio ns_old "10000 patterns" "no patterns" le 1.1 "CPU per message to a channel that is there, × no patterns"
+    goal ratio ns_new "10000 patterns" "no patterns" le 1.5 "CPU per message to a new channel, × no patterns"
+    extra ns_old "ns of CPU, channel there"
+    extra ns_new "ns of CPU, new channel"
+    rounds patterns_variant
+fi

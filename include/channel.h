@@ -1,5 +1,5 @@
 /*
- * channel: a name that messages are published to. Exists while it has history or subscribers. Here: the table, who listens, and when they are
+ * channel: a name that messages are published to. Exists while it has history or subscribers that named it. Here: the table, who listens, and when they are
  * told (pacing). Its messages are in history.h.
  */
 #ifndef CHANNEL_H
@@ -27,6 +27,7 @@ struct channel {
     struct history history;
     struct link_list solo;          /* of subscribers of this channel alone */
     struct link_list shared;        /* of subscribers of several channels */
+    struct link_list matched;       /* of subscribers by a pattern, which do not keep the channel */
     struct event_id lost_through;   /* its gap mark: the highest evicted id that counts as lost */
     struct event_id settled;        /* every subscriber that is not BLOCKED has everything up to here; lowered (subscriber_unsettle) when
                                        one joins or becomes writable with less */
@@ -36,6 +37,7 @@ struct channel {
     uint32_t losses;                /* how often lost_through was raised, from 1 on. It may wrap: nobody is left out for so long */
     bool news;                      /* messages came since then */
     bool scheduled;
+    bool is_unmatched;              /* its next message is matched against the patterns first: somebody may want it who has no link yet */
     unsigned char name_size;
     char name[];
 };
@@ -46,7 +48,7 @@ TAILQ_HEAD(channel_queue, channel);
 struct channel *channel_find(struct replica *replica, struct span name);
 /* The channel, made if there is none: without a record its gap mark comes from the table of marks. NULL: no memory. */
 struct channel *channel_open(struct replica *replica, struct span name) __attribute__((warn_unused_result));
-/* Ends it if it has neither history nor subscribers; its gap mark goes to the table. */
+/* Ends it if it has neither history nor subscribers that named it; its gap mark goes to the table. */
 void channel_close_unused(struct replica *replica, struct channel *channel);
 
 static inline struct span channel_name(const struct channel *channel)
@@ -57,9 +59,14 @@ static inline struct span channel_name(const struct channel *channel)
 /* Raises the gap mark; lower ids change nothing. */
 void channel_lose(struct channel *channel, struct event_id id);
 
-static inline bool channel_has_subscribers(const struct channel *channel)
+static inline bool channel_is_named(const struct channel *channel)
 {
     return !LIST_EMPTY(&channel->solo) || !LIST_EMPTY(&channel->shared);
+}
+
+static inline bool channel_has_subscribers(const struct channel *channel)
+{
+    return channel_is_named(channel) || !LIST_EMPTY(&channel->matched);
 }
 
 /* A message was added: its subscribers are told at the end of this turn, or of the running pace interval. */

@@ -28,6 +28,9 @@
     X(requests_timed_out, counter, "connections closed with half a request") \
     X(protocol_errors, counter, "connections closed because what came was not FastCGI") \
     X(subscribers, gauge, "subscribers now") \
+    X(patterns, gauge, "different patterns that somebody listens to now") \
+    X(pattern_links, gauge, "channels that subscribers have by patterns now, each counted for each subscriber") \
+    X(pattern_links_left, counter, "channels that subscribers by patterns left, idle, because of subscribe.max_matched") \
     X(subscribers_slow_closed, counter, "subscribers closed: nothing accepted for slow.close_after, or too many bytes pinned") \
     X(deliveries, counter, "messages written to subscribers") \
     X(writes, counter, "writes to subscribers") \

@@ -18,6 +18,7 @@
 #include "metrics.h"
 #include "pins.h"
 #include "subscriber.h"
+#include "watch.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -62,7 +63,11 @@ struct replica {
     struct merge merge;
     struct batch batch;               /* of the last write, while others may get the same */
     struct poll_cache *answers;       /* shared long-poll answers of this turn, by what they depend on */
+    struct interests interests;       /* patterns that somebody listens to */
+    struct watcher_queue crowded;     /* who has more links by patterns than subscribe.max_matched */
+    uint64_t matching;                /* how many channels were matched against the patterns */
     struct event_id marks[REPLICA_MARKS]; /* gap marks of channels without a record, by hash */
+    struct event_id directory_marks[REPLICA_MARKS]; /* the highest of the channels of a directory (interests.h), by its hash */
 };
 
 /* `start`: the id from which this life of the hub counts; everything before it is lost. */
@@ -79,6 +84,9 @@ bool replica_flush(struct replica *replica);
 void replica_run_timeouts(struct replica *replica);
 /* The settings changed: channels take over their policies. */
 void replica_reload(struct replica *replica);
+
+/* The channel `name`, which has no record, has lost what it had up to `id`. */
+void replica_raise_marks(struct replica *replica, struct span name, struct event_id id);
 
 /* A number from `least` to `most`, evenly. */
 int64_t replica_jitter(struct replica *replica, int64_t least, int64_t most);

@@ -57,6 +57,7 @@
     X(history,   pinned_bytes,    size,   "64MiB",   65536,   INT64_C(1099511627776),         1, "bytes out of history that half-written connections may hold") \
     X(subscribe, max_channels,    number, "100",     1,       10000,                          1, "channels of one subscriber") \
     X(subscribe, max_patterns,    number, "10",      0,       1000,                           1, "patterns of one subscriber") \
+    X(subscribe, max_matched,     number, "10000",   1,       10000000,                       1, "channels of one subscriber by its patterns; above, those without a message for the longest time are left until their next") \
     X(sse,       heartbeat,       time,   "15s",     1,       INT64_C(86400000),              1, "a heartbeat is sent after this time in which nothing else was") \
     X(sse,       heartbeat_text,  string, ":",       0,       0,                              0, "the line that is the heartbeat: a comment, starting with a colon") \
     X(sse,       retry,           time,   "3s",      1,       INT64_C(3600000),               1, "when a client comes back; each is told 50–150 % of it") \

@@ -20,6 +20,7 @@ struct channel;
 struct offer;
 struct replica;
 struct subscriber;
+struct watcher;
 
 /* A subscriber listens to a channel. */
 struct link {
@@ -56,20 +57,25 @@ struct subscriber {
     int64_t wrote_ms;                 /* when bytes were last accepted */
     uint32_t half_offset;
     uint32_t link_count;
-    uint32_t first_pending;           /* place of the first link whose channel may have news, 0 or PENDING_END; not used with one link */
+    uint32_t first_pending;           /* place of the first link whose channel may have news, 0 or PENDING_END; not used when single */
     uint16_t request_id;
     uint8_t framing;                  /* enum framing_name */
     uint8_t state;                    /* enum subscriber_state */
-    bool is_poll;                     /* one answer and the end: a long-poll, or an answer without channels */
-    bool is_envelope;
-    bool is_ending;                   /* the end of the stream is to be written */
-    bool may_expire;                  /* at ends_ms its permission ends */
-    bool is_last;                     /* `half` is the end of the response */
-    bool is_pinned;                   /* `half` is in replica->pins */
-    bool poll_gap;                    /* the long-poll's answer says "gap": true */
+    bool is_poll : 1;                 /* one answer and the end: a long-poll, or an answer without channels */
+    bool is_envelope : 1;
+    bool is_ending : 1;               /* the end of the stream is to be written */
+    bool may_expire : 1;              /* at ends_ms its permission ends */
+    bool is_last : 1;                 /* `half` is the end of the response */
+    bool is_pinned : 1;               /* `half` is in replica->pins */
+    bool poll_gap : 1;                /* the long-poll's answer says "gap": true */
+    bool is_single : 1;               /* one link, for good: in `own` */
+    bool is_watcher : 1;              /* it listens to patterns: links come and go */
     union {
-        struct link own;              /* with one link */
-        struct link *several;         /* owned, or NULL */
+        struct link own;
+        struct {
+            struct link *several;     /* owned, or NULL */
+            struct watcher *watcher;  /* owned, or NULL */
+        };
         struct offer *offer;          /* while OUT: its owner's, or NULL */
     };
 };
@@ -83,7 +89,7 @@ void subscriber_answer_take(struct replica *replica, struct subscriber *subscrib
 void subscriber_begin(struct replica *replica, struct subscriber *subscriber);
 /* Its cursor is behind what its channels take for settled, and it can be written to. */
 void subscriber_unsettle(struct subscriber *subscriber);
-/* Frees links and client. */
+/* Frees links and client. Its patterns were given up. */
 void subscriber_free_parts(struct subscriber *subscriber);
 
 /* Ends the response: an event stream cleanly, a long-poll with an empty answer. */
@@ -107,7 +113,7 @@ void subscriber_set_state(struct replica *replica, struct subscriber *subscriber
 /* All its links: `link_count` in a row. */
 static inline struct link *subscriber_links(const struct subscriber *subscriber)
 {
-    return subscriber->link_count == 1 ? (struct link *)&subscriber->own : subscriber->several;
+    return subscriber->is_single ? (struct link *)&subscriber->own : subscriber->several;
 }
 
 /* The links that may have news, one after the other; start with NULL. */
@@ -115,13 +121,15 @@ static inline struct link *subscriber_next_link(const struct subscriber *subscri
 {
     uint32_t place;
 
-    if (subscriber->link_count == 1)
+    if (subscriber->is_single)
         return link ? NULL : (struct link *)&subscriber->own;
     place = link ? link->next_pending : subscriber->first_pending;
     return place == 0 || place == PENDING_END ? NULL : &subscriber->several[place - 1];
 }
 
 void subscriber_mark_pending(struct link *link);
+/* Links by their channels' addresses: for qsort and bsearch. */
+int subscriber_compare_links(const void *a, const void *b);
 /* After a write: links without news leave the pending list. True: some have messages after the cursor. */
 bool subscriber_has_more(struct subscriber *subscriber);
 /* Sets `half`, the next thing to be written: takes the reference over. There is none. */

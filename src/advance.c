@@ -13,6 +13,7 @@
 #include "replica.h"
 #include "sse.h"
 #include "text.h"
+#include "watch.h"
 
 #include <assert.h>
 
@@ -30,7 +31,7 @@ bool advance_is_visible(const struct replica *replica, const struct link *link, 
 
 /* --- gaps --- */
 
-static bool link_has_gap(const struct link *link, struct event_id cursor)
+bool advance_link_has_gap(const struct link *link, struct event_id cursor)
 {
     return event_id_less(cursor, link->channel->lost_through) && link->told != link->channel->losses;
 }
@@ -39,8 +40,10 @@ static bool has_gap(const struct subscriber *subscriber, struct event_id cursor)
 {
     struct link *link = NULL;
 
+    if (watch_has_gap(subscriber, cursor))
+        return true;
     while ((link = subscriber_next_link(subscriber, link)) != NULL)
-        if (link_has_gap(link, cursor))
+        if (advance_link_has_gap(link, cursor))
             return true;
     return false;
 }
@@ -56,12 +59,36 @@ static const struct message *first_visible(struct replica *replica, const struct
     return NULL;
 }
 
+static void append_gap_channel(struct text *data, const char **separator, struct span name)
+{
+    text_append_string(data, *separator);
+    text_append_json(data, name);
+    *separator = ",";
+}
+
+/* Where something may be lost, in the client's own words: a pattern stands for all its channels, there may be thousands. */
+static void append_gap_channels(struct text *data, const struct subscriber *subscriber, struct event_id cursor, bool everything)
+{
+    const char *separator = "";
+    struct link *link = NULL;
+    bool by_pattern = everything || watch_has_gap(subscriber, cursor);
+
+    while ((link = subscriber_next_link(subscriber, link)) != NULL) {
+        if (!everything && !advance_link_has_gap(link, cursor))
+            continue;
+        if (watch_is_match(link))
+            by_pattern = true;
+        else
+            append_gap_channel(data, &separator, channel_name(link->channel));
+    }
+    for (uint32_t i = 0; by_pattern && subscriber->is_watcher && i < subscriber->watcher->count; i++)
+        append_gap_channel(data, &separator, interest_pattern(subscriber->watcher->shares[i].interest));
+}
+
 static void append_gap_data(struct text *data, const struct subscriber *subscriber, struct event_id cursor, const char *after,
                             bool everything, const struct message *first)
 {
     char oldest[EVENT_ID_TEXT];
-    const char *separator = "";
-    struct link *link = NULL;
 
     text_append_string(data, "{\"after\":");
     if (after)
@@ -71,13 +98,7 @@ static void append_gap_data(struct text *data, const struct subscriber *subscrib
     if (first)
         event_id_format(first->id, oldest);
     text_append_format(data, first ? ",\"oldest\":\"%s\",\"channels\":[" : ",\"oldest\":null,\"channels\":[", oldest);
-    while ((link = subscriber_next_link(subscriber, link)) != NULL) {
-        if (!everything && !link_has_gap(link, cursor))
-            continue;
-        text_append_string(data, separator);
-        text_append_json(data, channel_name(link->channel));
-        separator = ",";
-    }
+    append_gap_channels(data, subscriber, cursor, everything);
     text_append_string(data, "]}");
 }
 
@@ -108,6 +129,8 @@ void advance_gap_told(struct replica *replica, struct subscriber *subscriber)
 
     while ((link = subscriber_next_link(subscriber, link)) != NULL)
         link->told = link->channel->losses;
+    if (subscriber->is_watcher)
+        subscriber->watcher->untold = EVENT_ID_ZERO;
     replica->metrics->gaps++;
 }
 
@@ -332,8 +355,10 @@ void advance(struct replica *replica, struct subscriber *subscriber)
     /* Also for who was blocked when it did. */
     if (subscriber_has_expired(replica, subscriber))
         subscriber->is_ending = true;
-    if (subscriber->link_count != 1)
+    if (!subscriber->is_single)
         channel_mark_news(replica);
+    if (subscriber->is_watcher)
+        watch_tidy(subscriber);
     if (batch_is_for(batch, replica, subscriber)) {
         replica->metrics->writes_shared++;
     } else {

@@ -8,6 +8,7 @@
 #include "poll.h"
 #include "replica.h"
 #include "table.h"
+#include "watch.h"
 
 #include <stdlib.h>
 
@@ -19,7 +20,11 @@ struct finding {
     struct audience audience;
 };
 
-/* The key is what an answer depends on, besides the messages there are: the bytes of cursor, gap and the links' channels, in their order. */
+/*
+ * The key is what an answer depends on, besides the messages there are: the bytes of cursor, gap and the named links' channels, in their order, and the
+ * text of patterns, in the client's. Links by patterns differ among clients of the same patterns only in channels of which none lacks anything, or
+ * the gap says that it does.
+ */
 struct poll_cache {
     UT_hash_handle hh;
     struct buffer *answer; /* one reference */
@@ -36,8 +41,13 @@ static void make_key(struct text *key, const struct subscriber *subscriber)
 
     text_append(key, (struct span){(const char *)&cursor, sizeof cursor});
     text_append(key, (struct span){subscriber->poll_gap ? "g" : "-", 1});
-    for (uint32_t i = 0; i < subscriber->link_count; i++)
+    for (uint32_t i = 0; i < watch_named(subscriber); i++)
         text_append(key, (struct span){(const char *)&subscriber_links(subscriber)[i].channel, sizeof(struct channel *)});
+    for (uint32_t i = 0; subscriber->is_watcher && i < subscriber->watcher->count; i++) {
+        text_append(key, (struct span){"*", 1});
+        text_append(key, interest_pattern(subscriber->watcher->shares[i].interest));
+        text_append(key, (struct span){"", 1});
+    }
 }
 
 static struct poll_cache *find(struct replica *replica, const struct subscriber *subscriber, const struct text *key)
@@ -189,7 +199,7 @@ static struct buffer *share(struct replica *replica, struct subscriber *subscrib
 /* Told without a look through the channels: most who come back are up to date. */
 static bool has_nothing(struct subscriber *subscriber)
 {
-    return subscriber->link_count == 1 && !subscriber->poll_gap && !subscriber_has_more(subscriber);
+    return subscriber->is_single && !subscriber->poll_gap && !subscriber_has_more(subscriber);
 }
 
 struct buffer *answers_get(struct replica *replica, struct subscriber *subscriber, bool even_empty, bool *empty)

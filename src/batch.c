@@ -11,6 +11,7 @@
 #include "merge.h"
 #include "message.h"
 #include "replica.h"
+#include "watch.h"
 
 /* Of messages that are copied into one record; larger ones go as they are. */
 enum { RECORD_BYTES = 16 * 1024 };
@@ -115,7 +116,7 @@ static const struct link *only_link(const struct subscriber *subscriber)
     const struct link *link = subscriber_next_link(subscriber, NULL);
 
     if (!link || subscriber_next_link(subscriber, link) || subscriber->request_id != 1 || subscriber->half || subscriber->is_poll ||
-        subscriber->is_ending)
+        subscriber->is_ending || watch_has_gap(subscriber, subscriber->cursor))
         return NULL;
     return link;
 }

@@ -7,6 +7,7 @@
 #include "advance.h"
 #include "message.h"
 #include "replica.h"
+#include "watch.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ static struct channel *create(struct replica *replica, struct span name)
     memcpy(channel->name, name.bytes, name.size);
     LIST_INIT(&channel->solo);
     LIST_INIT(&channel->shared);
+    LIST_INIT(&channel->matched);
     if (!timeouts_reserve(&replica->timeouts, CHANNEL_TIMEOUTS))
         goto no_timeouts;
     HASH_ADD(hh, replica->channels, name, channel->name_size, channel);
@@ -46,6 +48,7 @@ static struct channel *create(struct replica *replica, struct span name)
         goto no_entry;
     channel->lost_through = replica->marks[channel->hh.hashv % REPLICA_MARKS];
     channel->losses = 1;
+    channel->is_unmatched = true;
     replica->metrics->channels++;
     return channel;
 
@@ -65,11 +68,10 @@ struct channel *channel_open(struct replica *replica, struct span name)
 
 void channel_close_unused(struct replica *replica, struct channel *channel)
 {
-    struct event_id *mark = &replica->marks[channel->hh.hashv % REPLICA_MARKS];
-
-    if (channel_has_subscribers(channel) || channel->history.count > 0)
+    if (channel_is_named(channel) || channel->history.count > 0)
         return;
-    *mark = event_id_max(*mark, channel->lost_through);
+    watch_close(replica, channel);
+    replica_raise_marks(replica, channel_name(channel), channel->lost_through);
     if (channel->scheduled)
         TAILQ_REMOVE(&replica->dirty, channel, dirty);
     if (replica->unmarked == channel)
@@ -101,6 +103,8 @@ void channel_mark_news(struct replica *replica)
         return;
     LIST_FOREACH(link, &replica->unmarked->shared, of_channel)
         subscriber_mark_pending(link);
+    LIST_FOREACH(link, &replica->unmarked->matched, of_channel)
+        subscriber_mark_pending(link);
     replica->unmarked = NULL;
 }
 
@@ -112,7 +116,7 @@ void channel_notify(struct replica *replica, struct channel *channel)
         return;
     channel->news = true;
     channel_mark_news(replica);
-    if (!LIST_EMPTY(&channel->shared))
+    if (!LIST_EMPTY(&channel->shared) || !LIST_EMPTY(&channel->matched))
         replica->unmarked = channel;
     if (due_ms > replica->now_ms) {
         timeouts_set(&replica->timeouts, &channel->pace, due_ms);
@@ -170,7 +174,7 @@ static bool flush_list(struct replica *replica, struct link_list *links, bool ma
         fetch(next);
         if (marks)
             subscriber_mark_pending(link);
-        if (subscriber->state == SUBSCRIBER_IDLE && (subscriber->link_count == 1 || has_news(link)))
+        if (subscriber->state == SUBSCRIBER_IDLE && (subscriber->is_single || has_news(link)))
             advance(replica, subscriber);
         settled &= subscriber->state != SUBSCRIBER_READY;
     }
@@ -191,6 +195,7 @@ void channel_flush(struct replica *replica, struct channel *channel)
     channel->flushed_ms = replica->now_ms;
     settled = flush_list(replica, &channel->solo, false);
     settled &= flush_list(replica, &channel->shared, marks);
+    settled &= flush_list(replica, &channel->matched, marks);
     if (settled)
         channel->settled = replica->newest;
     history_trim(replica, channel);
@@ -226,5 +231,6 @@ void channel_catch_up(struct replica *replica, struct channel *channel, struct e
         return;
     catch_up_list(replica, &channel->solo, id);
     catch_up_list(replica, &channel->shared, id);
+    catch_up_list(replica, &channel->matched, id);
     channel->settled = event_id_max(channel->settled, id);
 }

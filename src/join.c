@@ -11,19 +11,13 @@
 #include "request.h"
 #include "sse.h"
 #include "text.h"
+#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static const char STREAM_HEADERS[] = "Status: 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
                                      "X-Accel-Buffering: no\r\n";
-
-static int compare_channels(const void *a, const void *b)
-{
-    const struct link *left = a, *right = b;
-
-    return left->channel < right->channel ? -1 : left->channel > right->channel;
-}
 
 static void close_channels(struct replica *replica, struct subscriber *subscriber)
 {
@@ -45,8 +39,8 @@ static bool open_channels(struct replica *replica, struct subscriber *subscriber
         }
     }
     /* One order, whatever the client's: long-polls of the same channels share answers. */
-    if (names->count > 1)
-        qsort(subscriber_links(subscriber), subscriber->link_count, sizeof(struct link), compare_channels);
+    if (subscriber->link_count > 1)
+        qsort(subscriber_links(subscriber), subscriber->link_count, sizeof(struct link), subscriber_compare_links);
     return true;
 }
 
@@ -56,31 +50,46 @@ static void link_up(struct subscriber *subscriber)
         struct link *link = &subscriber_links(subscriber)[i];
         struct channel *channel = link->channel;
 
-        if (subscriber->link_count == 1) {
+        if (subscriber->is_single) {
             LIST_INSERT_HEAD(&channel->solo, link, of_channel);
-        } else {
-            LIST_INSERT_HEAD(&channel->shared, link, of_channel);
-            subscriber_mark_pending(link);
+            continue;
         }
+        LIST_INSERT_HEAD(i < watch_named(subscriber) ? &channel->shared : &channel->matched, link, of_channel);
+        subscriber_mark_pending(link);
     }
+}
+
+/* Room for the links to the channels that it names. */
+static bool reserve_links(struct replica *replica, struct subscriber *subscriber, const struct request *request)
+{
+    size_t count = request->channels.count;
+
+    subscriber->is_single = count == 1 && request->patterns.count == 0;
+    if (!subscriber->is_single && count > 0) {
+        subscriber->several = calloc(count, sizeof *subscriber->several);
+        if (!subscriber->several)
+            return false;
+    }
+    subscriber->link_count = (uint32_t)count;
+    return merge_reserve(&replica->merge, count);
 }
 
 /* The memory a subscriber needs besides its own. */
 static bool equip(struct replica *replica, struct subscriber *subscriber, const struct request *request)
 {
-    size_t count = request->channels.count;
-
-    subscriber->link_count = (uint32_t)count;
-    if (count != 1)
-        subscriber->several = calloc(count, sizeof *subscriber->several);
     if (request->client)
         subscriber->client = strdup(request->client);
-    if (!subscriber_links(subscriber) || (request->client && !subscriber->client) || !merge_reserve(&replica->merge, count) ||
-        !open_channels(replica, subscriber, &request->channels)) {
-        subscriber_free_parts(subscriber);
-        return false;
-    }
-    return true;
+    if ((request->client && !subscriber->client) || !reserve_links(replica, subscriber, request) ||
+        (request->patterns.count > 0 && !watch_begin(replica, subscriber, &request->patterns)) ||
+        !open_channels(replica, subscriber, &request->channels))
+        goto no_memory;
+    if (!subscriber->is_watcher || watch_join(replica, subscriber))
+        return true;
+    close_channels(replica, subscriber);
+no_memory:
+    watch_end(replica, subscriber);
+    subscriber_free_parts(subscriber);
+    return false;
 }
 
 /* A newcomer is given what history is for; marks from before are no gaps to it. */
@@ -145,6 +154,8 @@ static bool start_with_last(struct replica *replica, struct subscriber *subscrib
     for (uint32_t i = 0; i < subscriber->link_count; i++)
         if (subscriber_links(subscriber)[i].floor < cutoff)
             subscriber_links(subscriber)[i].floor = cutoff;
+    if (subscriber->is_watcher)
+        subscriber->watcher->untold = EVENT_ID_ZERO; /* what it may not have is not among the last */
     subscriber->cursor = replica->newest;
     merge_start(&replica->merge, subscriber, EVENT_ID_ZERO);
     for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
@@ -170,8 +181,9 @@ static bool find_start(struct replica *replica, struct subscriber *subscriber, c
     case CURSOR_LAST:
         return start_with_last(replica, subscriber, request->last);
     case CURSOR_ZERO:
+        /* A gap only if there are more matching channels than it may have. */
         start_with_history(replica, subscriber);
-        return true;
+        break;
     case CURSOR_BAD:
         after = NULL;
         break;
@@ -185,9 +197,11 @@ static bool find_start(struct replica *replica, struct subscriber *subscriber, c
     if (text && request->cursor_kind == CURSOR_TIME)
         snprintf(asked, sizeof asked, "%llu", (unsigned long long)request->cursor.ms + 1); /* it stands just below <ms>-0 */
     else if (text && after)
-        event_id_format(request->cursor, asked);
+        event_id_format(subscriber->cursor, asked);
     if (is_lost)
         start_with_history(replica, subscriber);
+    else if (request->cursor_kind != CURSOR_ZERO)
+        watch_take_marks(replica, subscriber);
     subscriber->poll_gap = advance_find_gap(replica, subscriber, &subscriber->cursor, after, is_lost, text);
     if (subscriber->poll_gap)
         advance_gap_told(replica, subscriber);

@@ -22,9 +22,10 @@ void replica_init(struct replica *replica, const struct settings *settings, cons
     TAILQ_INIT(&replica->ready);
     TAILQ_INIT(&replica->blocked);
     TAILQ_INIT(&replica->order);
+    TAILQ_INIT(&replica->crowded);
     pins_init(&replica->pins);
     for (int i = 0; i < REPLICA_MARKS; i++)
-        replica->marks[i] = start;
+        replica->marks[i] = replica->directory_marks[i] = start;
 }
 
 void replica_finish(struct replica *replica)
@@ -36,6 +37,7 @@ void replica_finish(struct replica *replica)
         channel_close_unused(replica, channel);
     }
     free(replica->spare);
+    assert(!replica->interests.by_pattern && !replica->interests.directories);
     replica_forget_shared(replica);
     pins_finish(&replica->pins);
     merge_finish(&replica->merge);
@@ -64,32 +66,64 @@ void replica_forget_shared(struct replica *replica)
     batch_forget(&replica->batch);
 }
 
+static void raise_mark(struct event_id marks[REPLICA_MARKS], struct span name, struct event_id id)
+{
+    struct event_id *mark = &marks[table_hash(name.bytes, name.size) % REPLICA_MARKS];
+
+    *mark = event_id_max(*mark, id);
+}
+
+void replica_raise_marks(struct replica *replica, struct span name, struct event_id id)
+{
+    raise_mark(replica->marks, name, id);
+    for (size_t size = 0; size <= name.size; size++)
+        if (size == 0 || name.bytes[size - 1] == '/')
+            raise_mark(replica->directory_marks, (struct span){name.bytes, size}, id);
+}
+
 /* There is no memory to keep the message: whoever lacks it is told of a gap. */
 static void lose_take(struct replica *replica, struct channel *channel, struct message *message)
 {
     struct span name = message_channel(message);
 
     replica->metrics->dropped_no_memory++;
-    if (message->store && channel)
+    if (message->store && channel) {
         channel_lose(channel, message->id);
-    else if (message->store)
-        replica->marks[table_hash(name.bytes, name.size) % REPLICA_MARKS] = message->id;
+    } else if (message->store) {
+        replica_raise_marks(replica, name, message->id);
+        watch_lose(replica, name, message->id);
+    }
     message_unref(message);
+}
+
+/* The message's channel; NULL when there is none and none is wanted, or no memory for one. */
+static struct channel *channel_for(struct replica *replica, const struct message *message)
+{
+    struct span name = message_channel(message);
+    struct channel *channel = channel_find(replica, name);
+
+    if (!channel && (message->store || watch_wants(replica, name)))
+        channel = channel_open(replica, name);
+    if (channel && channel->is_unmatched)
+        watch_match(replica, channel, message->id);
+    return channel;
 }
 
 void replica_apply_take(struct replica *replica, struct message *message)
 {
-    struct channel *channel = channel_find(replica, message_channel(message));
+    struct channel *channel;
 
     replica->newest = message->id;
     replica->number++;
     replica_forget_shared(replica);
+    channel = channel_for(replica, message);
     if (!message->store && !(channel && channel_has_subscribers(channel))) {
+        /* One that was made for somebody for whom there was no memory. */
+        if (channel)
+            channel_close_unused(replica, channel);
         message_unref(message);
         return;
     }
-    if (!channel)
-        channel = channel_open(replica, message_channel(message));
     if (!channel || !history_append_take(replica, channel, message))
         lose_take(replica, channel, message);
     if (!channel)
@@ -138,6 +172,7 @@ bool replica_flush(struct replica *replica)
     while (!TAILQ_EMPTY(&replica->dirty))
         channel_flush(replica, TAILQ_FIRST(&replica->dirty));
     advance_ready(replica);
+    watch_relieve(replica);
     /* Envelopes and answers were made meanwhile. */
     history_enforce_budget(replica);
     enforce_pinned_bytes(replica);

@@ -9,6 +9,7 @@
 #include "message.h"
 #include "replica.h"
 #include "text.h"
+#include "watch.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -76,6 +77,13 @@ void subscriber_mark_pending(struct link *link)
     subscriber->first_pending = (uint32_t)(link - subscriber->several) + 1;
 }
 
+int subscriber_compare_links(const void *a, const void *b)
+{
+    const struct link *left = a, *right = b;
+
+    return left->channel < right->channel ? -1 : left->channel > right->channel;
+}
+
 static bool link_has_more(const struct link *link, struct event_id cursor)
 {
     const struct history *history = &link->channel->history;
@@ -88,7 +96,7 @@ bool subscriber_has_more(struct subscriber *subscriber)
     struct link *link, *next;
     bool more = false;
 
-    if (subscriber->link_count == 1)
+    if (subscriber->is_single)
         return link_has_more(&subscriber->own, subscriber->cursor);
     link = subscriber_next_link(subscriber, NULL);
     subscriber->first_pending = 0;
@@ -136,22 +144,25 @@ void subscriber_answer_take(struct replica *replica, struct subscriber *subscrib
 
 void subscriber_unsettle(struct subscriber *subscriber)
 {
-    for (uint32_t i = 0; i < subscriber->link_count; i++) {
-        struct channel *channel = subscriber_links(subscriber)[i].channel;
+    struct link *link = NULL;
 
-        if (event_id_less(subscriber->cursor, channel->settled))
-            channel->settled = subscriber->cursor;
-    }
+    if (subscriber->is_watcher)
+        watch_tidy(subscriber);
+    /* The others' messages it has all. */
+    while ((link = subscriber_next_link(subscriber, link)) != NULL)
+        if (event_id_less(subscriber->cursor, link->channel->settled))
+            link->channel->settled = subscriber->cursor;
 }
 
 void subscriber_free_parts(struct subscriber *subscriber)
 {
-    if (subscriber->link_count != 1)
+    if (!subscriber->is_single)
         free(subscriber->several);
     free(subscriber->client);
     subscriber->several = NULL;
     subscriber->client = NULL;
     subscriber->link_count = 0;
+    subscriber->is_single = false;
 }
 
 
@@ -191,6 +202,7 @@ void subscriber_leave(struct replica *replica, struct subscriber *subscriber, en
     buffer_unref(subscriber->half);
     subscriber->half = NULL;
     subscriber->is_pinned = false;
+    watch_end(replica, subscriber);
     subscriber_free_parts(subscriber);
     subscriber_set_state(replica, subscriber, SUBSCRIBER_OUT);
     replica->metrics->subscribers--;

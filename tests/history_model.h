@@ -10,9 +10,17 @@
 
 #include <jansson.h>
 
-enum { CHANNELS = 5, SESSIONS = 20, RECORDS = 1 << 16, CURSORS = 64, NEVER = INT32_MAX };
+/* The last few channels nobody names, so that they go although patterns match them. */
+enum { CHANNELS = 8, NAMED = 5, PATTERNS = 6, SESSIONS = 20, RECORDS = 1 << 16, CURSORS = 64, NEVER = INT32_MAX };
 
-static const char *const channel_names[CHANNELS] = {"a", "b", "c", "d", "e"};
+static const char *const channel_names[CHANNELS] = {"a", "b", "c", "d/1", "d/2", "d/e/3", "f/4", "f/5"};
+/* What each stands for is written down here by hand. */
+static const struct {
+    const char *text;
+    unsigned channels; /* bits */
+} patterns[PATTERNS] = {
+    {"**", 0xff}, {"*", 0x07}, {"d/*", 0x18}, {"d/**", 0x38}, {"**/5", 0x80}, {"none/*", 0},
+};
 static const char *const client_names[] = {"ann", "bob", "eve"};
 
 /* A message as the model knows it. Its data is its index and a filling. */
@@ -24,6 +32,7 @@ struct record {
     size_t size;
     int channel;
     int except; /* index of a client's name, or -1 */
+    int come;   /* the moment in which it was published */
     int gone;   /* the moment in which history was seen without it, or NEVER */
     bool store;
 };
@@ -42,6 +51,9 @@ struct session {
     bool is_newcomer;  /* is given what policy grants, not what follows a cursor */
     bool is_lost;      /* its cursor makes a gap whatever history has */
     unsigned channels; /* bits */
+    unsigned named;    /* those that it named */
+    unsigned patterns; /* bits */
+    bool is_crowded;   /* more match than it may have: what it has by patterns may be left, if it is told */
     int name;          /* or -1 */
     size_t met;        /* records there were when it came */
     uint64_t number;   /* of the replica then */
@@ -75,6 +87,9 @@ static struct model {
     size_t delivered;
     size_t checked;
     size_t shared; /* writes of what was gathered for another */
+    size_t by_pattern; /* messages delivered because a pattern matched */
+    size_t left;       /* links that were left because there were too many */
+    size_t polls_shared;
 } model;
 
 static inline uint64_t next_random(void)
@@ -141,7 +156,7 @@ static inline void check_kept(void)
     HASH_ITER (hh, fixture.replica.channels, channel, next) {
         const struct history *history = &channel->history;
 
-        assert_true(history->count > 0 || channel_has_subscribers(channel));
+        assert_true(history->count > 0 || channel_is_named(channel));
         if (history->count == 0)
             continue;
         const struct message *front = history_at(history, 0)->message;
@@ -164,6 +179,12 @@ static inline bool is_for(const struct session *session, size_t index)
     return true;
 }
 
+/* Its messages may have been passed over while they were there. */
+static inline bool is_left(const struct session *session, int channel)
+{
+    return session->is_crowded && !(session->named & 1u << channel);
+}
+
 /*
  * A message was passed over at `now_ms`. That is right if it was not for this client, had expired, or could be lost without a
  * word, or if a gap was told since it went.
@@ -176,7 +197,8 @@ static inline void check_missing(const struct session *session, size_t index, in
     if (!is_for(session, index) || record->expires_ms <= now_ms || (!record->store && session->was_slow))
         return;
     for (size_t i = 0; i < count; i++)
-        if ((notices[i].channels & 1u << record->channel) && notices[i].moment >= record->gone) {
+        if ((notices[i].channels & 1u << record->channel) &&
+            notices[i].moment >= (is_left(session, record->channel) ? record->come : record->gone)) {
             model.excused++;
             return;
         }
@@ -219,7 +241,11 @@ static inline void check_message(struct session *session, size_t index, struct e
     assert_true(event_id_less(above, id));
     assert_true(is_for(session, index));
     model.delivered++;
+    model.by_pattern += !(session->named & 1u << model.records[index].channel);
 }
+
+/* A pattern stands for all its channels, perhaps for none. */
+#define IS_PATTERN (1u << CHANNELS)
 
 static inline unsigned read_channels(json_t *names)
 {
@@ -227,8 +253,15 @@ static inline unsigned read_channels(json_t *names)
     size_t i;
     json_t *name;
 
-    json_array_foreach(names, i, name) for (int c = 0; c < CHANNELS;
-                                            c++) if (strcmp(channel_names[c], json_string_value(name)) == 0) channels |= 1u << c;
+    json_array_foreach(names, i, name)
+    {
+        for (int c = 0; c < CHANNELS; c++)
+            if (strcmp(channel_names[c], json_string_value(name)) == 0)
+                channels |= 1u << c;
+        for (int p = 0; p < PATTERNS; p++)
+            if (strcmp(patterns[p].text, json_string_value(name)) == 0)
+                channels |= patterns[p].channels | IS_PATTERN;
+    }
     return channels;
 }
 
@@ -242,7 +275,8 @@ static inline unsigned read_gap(const struct session *session, const struct stre
 
     assert_non_null(gap);
     assert_true(after || (is_first && session->wish.cursor == CURSOR_BAD));
-    assert_true(channels != 0 && (channels & ~session->channels) == 0);
+    assert_true(channels != 0 && (channels & ~IS_PATTERN & ~session->channels) == 0);
+    assert_true(session->patterns || !(channels & IS_PATTERN));
     if (oldest) {
         assert_int_equal(event_id_parse(span_of(oldest), &id), EVENT_ID_FULL);
         assert_false(event_id_less(event->id, event_id_before(id)));

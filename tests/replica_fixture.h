@@ -150,6 +150,7 @@ static inline void fixture_start(struct fixture *fixture)
     fixture->settings.history_keep = 10000;
     fixture->settings.history_bytes = 64 << 20;
     fixture->settings.history_pinned_bytes = 64 << 20;
+    fixture->settings.subscribe_max_matched = 10000;
     fixture->settings.sse_heartbeat = 86400000;
     fixture->settings.sse_heartbeat_text = heartbeat;
     fixture->settings.sse_retry = 3000;
@@ -250,7 +251,7 @@ static inline void publish_many(struct fixture *fixture, const char *channel, in
 /* --- joining --- */
 
 struct wish {
-    const char *channels; /* with commas between */
+    const char *channels; /* names and patterns, with commas between */
     enum request_cursor cursor;
     struct event_id id;
     uint32_t last;
@@ -273,15 +274,19 @@ static inline bool try_join(struct fixture *fixture, struct client *client, stru
         .client = (char *)(uintptr_t)wish.client,
         .expires_ms = wish.permitted_ms ? FIXTURE_START.ms + (uint64_t)wish.permitted_ms : 0,
     };
-    char *names = strdup(wish.channels), *rest = names, *items[1024], *name;
+    char *names = strdup(wish.channels), *rest = names, *items[1024], *patterns[1024], *name;
     bool done;
 
     while ((name = strsep(&rest, ",")) != NULL) {
-        assert_true(request.channels.count < 1024);
-        items[request.channels.count++] = name;
+        assert_true(request.channels.count < 1024 && request.patterns.count < 1024);
+        if (strchr(name, '*'))
+            patterns[request.patterns.count++] = name;
+        else
+            items[request.channels.count++] = name;
     }
     request.channels.items = items;
     fixture->replica.wall_ms = FIXTURE_START.ms;
+    request.patterns.items = patterns;
     client->request_id = wish.request_id ? wish.request_id : 1;
     done = client_reserve(client, &fixture->replica.timeouts);
     if (done) {

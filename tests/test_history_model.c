@@ -21,8 +21,33 @@ static void on_write(struct client *client, size_t accepted)
     model.moment++;
 }
 
+static uint64_t last_number(int c)
+{
+    const struct channel *channel = channel_find(&fixture.replica, span_of(channel_names[c]));
+
+    return channel && channel->history.count > 0 ? history_at(&channel->history, channel->history.count - 1)->number : 0;
+}
+
+/* The channels that it is linked to when it comes: those that it named, and of the others at most so many, those with the newest messages. */
+static unsigned linked(const struct session *session)
+{
+    unsigned channels = session->named;
+
+    for (int c = 0; c < CHANNELS; c++) {
+        int newer = 0;
+
+        if (!(session->channels & ~session->named & 1u << c))
+            continue;
+        for (int other = 0; other < CHANNELS; other++)
+            newer += (session->channels & ~session->named & 1u << other) && last_number(other) > last_number(c);
+        if (newer < fixture.settings.subscribe_max_matched)
+            channels |= 1u << c;
+    }
+    return channels;
+}
+
 /* What policy grants to a newcomer: for each channel the last by count and age, of these the last `last` in the order of all. */
-static void grant(struct session *session, size_t last)
+static void grant(struct session *session, size_t last, unsigned given)
 {
     const struct settings *settings = &fixture.settings;
     int64_t now_ms = fixture.replica.now_ms;
@@ -34,7 +59,7 @@ static void grant(struct session *session, size_t last)
     for (size_t i = model.count; i-- > 0 && last > 0;) {
         const struct record *record = &model.records[i];
 
-        if (!record->store || record->expires_ms <= now_ms || record->gone != NEVER ||
+        if (!(given & 1u << record->channel) || !record->store || record->expires_ms <= now_ms || record->gone != NEVER ||
             record->ingest_ms < now_ms - settings->history_age || counts[record->channel] == (size_t)settings->history_messages)
             continue;
         counts[record->channel]++;
@@ -64,6 +89,11 @@ static void choose_cursor(struct session *session)
     /* Resuming is what matters most. */
     if (one_in(2))
         wish->cursor = wish->cursor == CURSOR_TIME ? CURSOR_TIME : CURSOR_ID;
+    /* Long-polls of clients that have all: they wait, and may share what they are answered. */
+    if (wish->poll && one_in(2)) {
+        wish->cursor = CURSOR_ID;
+        wish->id = fixture.replica.newest;
+    }
 }
 
 static void foresee_start(struct session *session)
@@ -72,40 +102,104 @@ static void foresee_start(struct session *session)
 
     switch (session->wish.cursor) {
     case CURSOR_NONE: session->start = newest; break;
-    case CURSOR_LAST: grant(session, session->wish.last); break;
+    case CURSOR_LAST: grant(session, session->wish.last, linked(session)); break;
     case CURSOR_BAD:
     case CURSOR_ZERO:
         session->is_lost = session->wish.cursor == CURSOR_BAD;
-        grant(session, SIZE_MAX);
+        grant(session, SIZE_MAX, ~0u);
         break;
     case CURSOR_TIME: session->start = event_id_less(newest, session->wish.id) ? newest : session->wish.id; break;
     case CURSOR_ID:
         session->start = session->wish.id;
         session->is_lost = event_id_less(newest, session->wish.id);
         if (session->is_lost)
-            grant(session, SIZE_MAX);
+            grant(session, SIZE_MAX, ~0u);
         break;
     }
 }
 
-static void step_join(void)
+static void choose_channels(struct session *session)
+{
+    session->named = one_in(3) ? 1u << below(NAMED) : 1 + (unsigned)below((1u << NAMED) - 1);
+    if (one_in(2)) {
+        session->patterns = 1 + (unsigned)below((1u << PATTERNS) - 1);
+        session->patterns &= one_in(2) ? ~0u : 1u << below(PATTERNS);
+        session->named &= one_in(2) ? 0 : (unsigned)below(1u << NAMED);
+        session->named = session->patterns ? session->named : 1;
+    }
+    session->channels = session->named;
+    for (int p = 0; p < PATTERNS; p++)
+        if (session->patterns & 1u << p)
+            session->channels |= patterns[p].channels;
+    session->is_crowded = fixture.settings.subscribe_max_matched < CHANNELS;
+}
+
+static void write_channels(const struct session *session, char *out)
+{
+    char *begin = out;
+
+    for (int c = 0; c < CHANNELS; c++)
+        if (session->named & 1u << c)
+            out += sprintf(out, out == begin ? "%s" : ",%s", channel_names[c]);
+    for (int p = 0; p < PATTERNS; p++)
+        if (session->patterns & 1u << p)
+            out += sprintf(out, out == begin ? "%s" : ",%s", patterns[p].text);
+}
+
+static struct session *new_session(void)
 {
     struct session *session = model.sessions;
-    char channels[CHANNELS * 2 + 1] = "", *out = channels;
 
     while (session->in_use)
         if (++session == model.sessions + SESSIONS)
-            return;
+            return NULL;
     session->in_use = true;
     client_init(&session->client);
     session->client.on_write = on_write;
-    session->channels = one_in(3) ? 1u << below(CHANNELS) : 1 + (unsigned)below((1u << CHANNELS) - 1);
-    for (int c = 0; c < CHANNELS; c++)
-        if (session->channels & 1u << c)
-            out += sprintf(out, out == channels ? "%s" : ",%s", channel_names[c]);
+    return session;
+}
+
+static void begin_session(struct session *session)
+{
+    char channels[(CHANNELS + PATTERNS) * 8 + 1] = "";
+
+    write_channels(session, channels);
+    session->wish.channels = channels;
+    see_evictions();
+    session->met = model.count;
+    session->number = fixture.replica.number;
+    session->newest = fixture.replica.newest;
+    foresee_start(session);
+    join(&fixture, &session->client, session->wish);
+    session->wish.channels = NULL;
+}
+
+/* Wants the same from the same place on. */
+static void begin_twin(const struct session *session)
+{
+    struct session *twin = new_session();
+
+    if (!twin)
+        return;
+    twin->channels = session->channels;
+    twin->named = session->named;
+    twin->patterns = session->patterns;
+    twin->is_crowded = session->is_crowded;
+    twin->name = (int)below(4) - 1;
+    twin->wish = session->wish;
+    twin->wish.client = twin->name < 0 ? NULL : client_names[twin->name];
+    begin_session(twin);
+}
+
+static void step_join(void)
+{
+    struct session *session = new_session();
+
+    if (!session)
+        return;
+    choose_channels(session);
     session->name = (int)below(4) - 1;
     session->wish = (struct wish){
-        .channels = channels,
         .client = session->name < 0 ? NULL : client_names[session->name],
         .poll = one_in(3),
         .envelope = one_in(4),
@@ -117,13 +211,9 @@ static void step_join(void)
         session->client.budget = one_in(2) ? below(2000) : SIZE_MAX;
     }
     choose_cursor(session);
-    see_evictions();
-    session->met = model.count;
-    session->number = fixture.replica.number;
-    session->newest = fixture.replica.newest;
-    foresee_start(session);
-    join(&fixture, &session->client, session->wish);
-    session->wish.channels = NULL;
+    begin_session(session);
+    if (session->wish.poll && one_in(2))
+        begin_twin(session);
 }
 
 /* --- the other steps --- */
@@ -141,7 +231,8 @@ static void step_publish(void)
             .ingest_ms = fixture.replica.now_ms,
             .expires_ms = ttl_ms ? fixture.replica.now_ms + ttl_ms : INT64_MAX,
             .size = one_in(100) ? below(100000) : below(60),
-            .channel = (int)below(one_in(2) ? 2 : CHANNELS),
+            .channel = (int)below(one_in(3) ? 2 : CHANNELS),
+            .come = model.moment,
             .except = one_in(6) ? (int)below(3) : -1,
             .gone = NEVER,
             .store = !one_in(8),
@@ -201,14 +292,18 @@ static void step_leave(void)
 static void step_time(void)
 {
     const struct settings *settings = &fixture.settings;
+    bool is_long = one_in(10);
 
     /* A worker does not sleep while somebody who takes bytes has more to come. */
     turn(&fixture);
-    pass_ms(&fixture, one_in(10) ? (int64_t)below((size_t)settings->history_age * 2) : (int64_t)below(40));
+    pass_ms(&fixture, is_long ? (int64_t)below((size_t)settings->history_age * 2) : (int64_t)below(40));
     see_evictions();
     check_kept();
     assert_true(fixture.replica.pins.bytes <= (size_t)settings->history_pinned_bytes);
     assert_true(fixture.replica.bytes <= (size_t)settings->history_bytes);
+    /* Where channels were, there are marks. */
+    for (size_t i = is_long ? below(4) : 0; i > 0; i--)
+        step_join();
 }
 
 static void choose_settings(void)
@@ -282,6 +377,7 @@ static void begin(uint64_t seed)
     memset(model.channel_count, 0, sizeof model.channel_count);
     memset(model.channel_gone, 0, sizeof model.channel_gone);
     choose_settings();
+    fixture.settings.subscribe_max_matched = one_in(2) ? CHANNELS : 1 + (int64_t)below(3);
     fixture.settings.poll_max_messages = 1 + (int64_t)below(one_in(2) ? 5 : 100);
     fixture.settings.poll_max_bytes = 1 + (int64_t)below(one_in(2) ? 2000 : 100000);
     fixture.settings.sse_open_event = !one_in(4);
@@ -300,6 +396,10 @@ static void run(uint64_t seed)
     pass_ms(&fixture, 2 * 60000);
     assert_null(fixture.replica.channels);
     model.shared += fixture.metrics.writes_shared;
+    model.left += fixture.metrics.pattern_links_left;
+    model.polls_shared += fixture.metrics.poll_answers_shared;
+    assert_int_equal(fixture.metrics.pattern_links, 0);
+    assert_int_equal(fixture.metrics.patterns, 0);
     fixture_finish(&fixture);
 }
 
@@ -321,11 +421,12 @@ static void every_client_gets_every_message_once_in_order_or_is_told_of_a_gap(vo
     print_message("seeds %llu to %llu\n", (unsigned long long)first, (unsigned long long)(first + count - 1));
     for (uint64_t seed = first; seed < first + count; seed++)
         run(seed);
-    print_message("%zu clients checked, %zu messages delivered, %zu losses told, %zu writes shared\n", model.checked,
-                  model.delivered, model.excused, model.shared);
+    print_message("%zu clients checked, %zu messages delivered, %zu of them by patterns, %zu losses told, %zu writes and %zu answers shared, "
+                  "%zu links left\n", model.checked, model.delivered, model.by_pattern, model.excused, model.shared, model.polls_shared,
+                  model.left);
     /* The seeds are such that all of it happens. */
     assert_true(model.checked > 100 * count && model.delivered > 1000 * count && model.excused > 10 * count &&
-                model.shared > 10 * count);
+                model.shared > 10 * count && model.by_pattern > 500 * count && model.left > 10 * count && model.polls_shared > 10 * count);
     free(model.records);
     for (int c = 0; c < CHANNELS; c++)
         free(model.of_channel[c]);

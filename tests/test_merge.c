@@ -56,7 +56,7 @@ static void add(struct fake *fake, uint64_t ms)
 /* A subscriber of the first `count` channels, all of them pending. */
 static void subscribe(unsigned count)
 {
-    subscriber = (struct subscriber){.several = links, .link_count = count};
+    subscriber = (struct subscriber){.several = links, .link_count = count, .is_single = count == 1};
     for (unsigned i = 0; i < count; i++) {
         struct link *link = &subscriber_links(&subscriber)[i];
 
