@@ -129,6 +129,9 @@ fi
 
 if row connect "coming: clients that open a stream behind nginx, get its first bytes, and leave, 50 at once"; then
     with sidecast sidecast_nginx ""
+    for algorithm in HS256 RS256 ES256; do
+        with "sidecast, token $algorithm" sidecast_token "algorithm=$algorithm" --cookie '$cookie'
+    done
     with "sidecast, handed off by a page" sidecast_handoff "" --cookie PHPSESSID=bench
     extra rate "clients a second"
     extra cpu_us "µs of CPU per client, all processes"

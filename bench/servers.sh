@@ -277,6 +277,17 @@ start_sidecast()
     launch_sidecast "$listen"
 }
 
+# Clients bring a token in a cookie, in $cookie; it is signed with $algorithm.
+start_sidecast_token()
+{
+    begin
+    (umask 077 && php "$root/bench/php/keys.php" "$algorithm" >"$directory/keys")
+    cookie=sidecast_token=$("$root/build/sidecast" token --channels 'bench/*' --keys-file "$directory/keys")
+    sidecast_options="$sidecast_options --token.keys_file=$directory/keys"
+    launch_sidecast "$directory/fastcgi.sock"
+    put_nginx_before
+}
+
 start_sidecast_nginx()
 {
     begin
