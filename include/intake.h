@@ -31,8 +31,9 @@ struct intake {
     struct intake_endpoint *endpoints; /* owned */
     size_t endpoint_count;
     bool answers;
-    bool has_more;                     /* the owner's: not read empty in this turn */
-    ev_io readable;                    /* ZMQ_FD: edge-triggered, so only a hint */
+    bool has_more;                     /* not read empty since its descriptor told of something; the owner clears it when it is */
+    bool has_events;                   /* the same of the monitor */
+    ev_io readable;                    /* ZMQ_FD: edge-triggered */
     ev_io monitored;
 };
 
@@ -57,7 +58,6 @@ bool intake_listen(struct intake *intake, const struct settings *settings, const
 void intake_message_init(struct intake_message *message);
 void intake_message_finish(struct intake_message *message);
 
-bool intake_has_messages(const struct intake *intake);
 /* False: there is none, and the descriptor will tell of the next. */
 bool intake_receive(struct intake *intake, struct intake_message *message) __attribute__((warn_unused_result));
 

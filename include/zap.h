@@ -16,7 +16,8 @@ struct zap {
     bool is_open_to_all;
     struct curve_list clients; /* owned */
     struct log_limit refused;
-    ev_io readable;            /* only wakes the loop */
+    bool has_more;             /* not read empty since its descriptor told of something (intake.c) */
+    ev_io readable;
 };
 
 /*

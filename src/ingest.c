@@ -1,6 +1,6 @@
 /*
- * Ingest. ZMQ_FD is edge-triggered: ZMQ_EVENTS is read before every sleep, and where a turn stops before EAGAIN it keeps the loop awake itself, because
- * the descriptor will not. Within a turn a socket that was read empty is not asked again: that would be a system call each time.
+ * Ingest. ZMQ_FD is edge-triggered (intake.c): a socket that told of something is read until it is empty, and where a turn stops before that it keeps the
+ * loop awake itself, because the descriptor will not.
  */
 #include "ingest.h"
 
@@ -103,7 +103,7 @@ static enum turn take_turn(struct ingest *ingest)
     bool any = false;
 
     for (size_t i = 0; i < ingest->intake_count; i++)
-        any |= ingest->intakes[i].has_more = intake_has_messages(&ingest->intakes[i]);
+        any |= ingest->intakes[i].has_more;
     if (!any)
         return TURN_EMPTY;
     set_time(ingest);
@@ -114,7 +114,6 @@ static enum turn take_turn(struct ingest *ingest)
     return turn;
 }
 
-/* Monitors' descriptors are edge-triggered too, and what is not read stays in memory. */
 static void take_events(struct ingest *ingest)
 {
     struct metrics *metrics = &ingest->hub->metrics;

@@ -1,5 +1,7 @@
 /*
- * One ZeroMQ socket. Its descriptor and its monitor's are edge-triggered: they only wake the loop, and the owner looks before every sleep.
+ * One ZeroMQ socket. libzmq's descriptors are edge-triggered: they tell that something has come since a socket was last read empty. So nobody is asked, at a
+ * system call each, who was read empty and has not told anything since: the last that is done to a socket in a turn is the receive that says so. Whatever
+ * else is done to it (send, getsockopt) could take the news off the descriptor.
  */
 #include "intake.h"
 
@@ -61,18 +63,6 @@ bool intake_receive(struct intake *intake, struct intake_message *message)
     }
 }
 
-bool intake_has_messages(const struct intake *intake)
-{
-    int events, result;
-    size_t size = sizeof events;
-
-    /* A signal is not "no": where a turn left messages behind, nothing would wake us for them. */
-    do
-        result = zmq_getsockopt(intake->socket, ZMQ_EVENTS, &events, &size);
-    while (result < 0 && errno == EINTR);
-    return result == 0 && (events & ZMQ_POLLIN) != 0;
-}
-
 /* --- publishers that come and go --- */
 
 static bool receive_event(struct intake *intake, unsigned *event)
@@ -98,7 +88,7 @@ bool intake_take_events(struct intake *intake, struct metrics *metrics)
     bool any = false;
     unsigned event;
 
-    while (receive_event(intake, &event)) {
+    while (intake->has_events && (intake->has_events = receive_event(intake, &event))) {
         any = true;
         metrics->publishers_gone += event == ZMQ_EVENT_DISCONNECTED;
         metrics->publishers_failed += event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
@@ -151,21 +141,23 @@ static bool set_options(struct intake *intake, const struct settings *settings, 
            set_number(intake->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) && set_number(intake->socket, ZMQ_TCP_KEEPALIVE, 1);
 }
 
-/* Only wakes the loop. */
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop;
-    (void)watcher;
     (void)events;
+    *(bool *)watcher->data = true;
 }
 
-static void watch(struct ev_loop *loop, ev_io *watcher, void *socket)
+/* `has_some` becomes true when the socket may have something. */
+static void watch(struct ev_loop *loop, ev_io *watcher, void *socket, bool *has_some)
 {
     int fd = -1;
     size_t size = sizeof fd;
 
     (void)zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
     ev_io_init(watcher, on_readable, fd, EV_READ);
+    watcher->data = has_some;
+    *has_some = true;
     ev_io_start(loop, watcher);
 }
 
@@ -175,8 +167,8 @@ bool intake_open(struct intake *intake, struct ev_loop *loop, void *zmq, const s
     intake->socket = zmq_socket(zmq, kind->answers ? ZMQ_ROUTER : ZMQ_PULL);
     if (!intake->socket || !set_options(intake, settings, kind) || !open_monitor(intake, zmq))
         return false;
-    watch(loop, &intake->readable, intake->socket);
-    watch(loop, &intake->monitored, intake->monitor);
+    watch(loop, &intake->readable, intake->socket, &intake->has_more);
+    watch(loop, &intake->monitored, intake->monitor, &intake->has_events);
     return true;
 }
 

@@ -109,7 +109,7 @@ void zap_take(struct zap *zap)
 {
     struct question question;
 
-    while (zap->socket && receive_question(zap->socket, &question)) {
+    while (zap->has_more && (zap->has_more = receive_question(zap->socket, &question))) {
         struct span key = frame_of(&question, ASKED_KEY);
         bool admitted = is_admitted(zap, key);
 
@@ -123,8 +123,8 @@ void zap_take(struct zap *zap)
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop;
-    (void)watcher;
     (void)events;
+    ((struct zap *)watcher->data)->has_more = true;
 }
 
 bool zap_open(struct zap *zap, struct ev_loop *loop, void *zmq, const char *path, char *error, size_t size)
@@ -139,6 +139,8 @@ bool zap_open(struct zap *zap, struct ev_loop *loop, void *zmq, const char *path
         return false;
     }
     ev_io_init(&zap->readable, on_readable, fd, EV_READ);
+    zap->readable.data = zap;
+    zap->has_more = true;
     ev_io_start(loop, &zap->readable);
     return zap_reload(zap, path, error, size);
 }

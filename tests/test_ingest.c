@@ -46,6 +46,34 @@ static void no_message_is_torn_when_a_signal_comes_between_its_frames(void **sta
     assert_int_equal(metrics->messages_published, MESSAGES);
 }
 
+/* --- who is asked --- */
+
+/* Each look is a system call: what is quiet is not looked at, and is heard all the same when it says something. */
+static void a_socket_that_was_read_empty_is_not_asked_until_it_tells_of_something(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct metrics *metrics = &fixture->hub.metrics;
+    void *push = fixture_connect(fixture, ZMQ_PUSH, fixture->publish), *dealer = fixture_connect(fixture, ZMQ_DEALER, fixture->confirm);
+
+    for (unsigned i = 1; i <= MESSAGES; i++) {
+        unsigned before;
+
+        fixture_send(i % 2 ? push : dealer, (struct span[]){span_of("news"), span_of("data")}, 2);
+        while (metrics->messages_published < i)
+            ev_run(fixture->loop, EVRUN_NOWAIT);
+        before = calls - 1;
+        for (int n = 0; n < 100 && before != calls; n++) { /* what came with connecting */
+            before = calls;
+            ev_run(fixture->loop, EVRUN_NOWAIT);
+            ev_run(fixture->loop, EVRUN_NOWAIT);
+        }
+        for (int n = 0; n < 10; n++)
+            ev_run(fixture->loop, EVRUN_NOWAIT);
+        if (i > 2) /* both are connected, and nothing else happens */
+            assert_int_equal(calls, before);
+    }
+}
+
 /* --- several sockets --- */
 
 /* The channels of the inbox, a letter each. */
@@ -193,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_finish)
 #define TEST_OF_START(name) cmocka_unit_test_setup_teardown(name, NULL, fixture_finish)
+        TEST(a_socket_that_was_read_empty_is_not_asked_until_it_tells_of_something),
         TEST(no_message_is_torn_when_a_signal_comes_between_its_frames),
         TEST(both_kinds_of_publishers_have_their_turns),
         TEST(a_full_inbox_stops_both_and_room_lets_both_go_on),
