@@ -18,6 +18,9 @@ said=$work/said          # what the running program said
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 
+# Tests open thousands of connections; what is allowed at most is somebody else's decision.
+ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || true
+
 bounded() { # command …
     timeout --kill-after=10 "$LIMIT_SECONDS" "$@"
 }

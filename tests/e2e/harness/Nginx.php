@@ -12,13 +12,15 @@ final class Nginx
     /** Where clients subscribe. */
     public const EVENTS = '/events';
     public readonly string $address;
+    public readonly string $socket;
     public readonly string $accessLog;
     private readonly string $config;
     private Process $process;
 
     public function __construct(private readonly string $directory, private readonly Daemon $daemon, private readonly Fpm $fpm)
     {
-        $this->address = "unix://$directory/http.sock";
+        $this->socket = "$directory/http.sock";
+        $this->address = "unix://$this->socket";
         $this->accessLog = "$directory/access.log";
         $this->config = "$directory/nginx.conf";
     }
@@ -101,9 +103,10 @@ final class Nginx
         $events = self::EVENTS;
         return <<<CONF
             {$user}worker_processes 1;
+            worker_rlimit_nofile 8192;
             pid $this->directory/nginx.pid;
             error_log stderr notice;
-            events { worker_connections 1000; }
+            events { worker_connections 8192; }
             http {
                 access_log off;
                 client_body_temp_path $this->directory/body;
