@@ -97,12 +97,15 @@ final class Handoff
     /**
      * Says who it is: what a publisher's `except` is compared with, whatever the browser says.
      *
-     * @param string $client 1-255 bytes of UTF-8 without control characters
+     * @param string $client 1-255 bytes of UTF-8 without control characters, and without blanks at either end
      *
      * @throws InvalidGrant
      */
     public function client(string $client): self
     {
+        if (\trim($client, ' ') !== $client) {
+            throw new InvalidGrant('client must not begin or end with a blank, which a header loses');
+        }
         $handoff = clone $this;
         $handoff->client = Grant::client($client);
 

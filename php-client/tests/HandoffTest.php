@@ -83,6 +83,9 @@ final class HandoffTest extends TestCase
         yield 'nothing' => [static fn () => Handoff::to(['']), '1 to 255'];
         yield 'a comma in a pattern' => [static fn () => Handoff::make()->patterns(['a/*,**']), 'commas'];
         yield 'a newline in the client' => [static fn () => Handoff::make()->client("a\nX-A: b"), 'control characters'];
+        yield 'a client of blanks, which no header has' => [static fn () => Handoff::make()->client(' '), 'blank'];
+        yield 'a client with a blank at its end' => [static fn () => Handoff::make()->client('ann '), 'blank'];
+        yield 'a client with a blank at its start' => [static fn () => Handoff::make()->client(' ann'), 'blank'];
         yield 'a newline in the location' => [static fn () => Handoff::make()->location("@a\nX-A: b"), 'a path'];
         yield 'another host' => [static fn () => Handoff::make()->location('http://x/'), 'a path'];
         yield 'a time before all' => [static fn () => Handoff::make()->expires(0), 'since 1970'];
