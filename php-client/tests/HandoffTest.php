@@ -131,6 +131,15 @@ final class HandoffTest extends TestCase
         self::assertSame([403, ['Cache-Control: no-store']], [$status, $lines]);
     }
 
+    public function testOfSeveralTheLastAloneCounts(): void
+    {
+        $wide = "Sidecast\\Handoff::to(['a'])->patterns(['**'])->client('x')->expires(9999999999)->send();";
+        [, $lines] = $this->page($wide . "Sidecast\\Handoff::to(['b'])->send();")->get();
+        self::assertSame(['X-Accel-Redirect: @sidecast', 'X-Sidecast-Channels: b'], $lines);
+        [$status, $lines] = $this->page($wide . 'Sidecast\Handoff::refuse()->send();')->get();
+        self::assertSame([403, ['Cache-Control: no-store']], [$status, $lines]);
+    }
+
     public function testOutputThatHasBegunIsAnExceptionThatSaysWhere(): void
     {
         $server = $this->page(<<<'PHP'
