@@ -74,6 +74,21 @@ final class HandoffTest extends EndToEndTestCase
         ];
     }
 
+    /** @testWith [403]
+     *            [401]
+     *            [404]
+     *            [302]
+     */
+    public function test_a_page_that_says_no_lets_nobody_listen_whatever_its_headers_say(int $status): void
+    {
+        $channel = $this->channel();
+        foreach ([['Channels' => $channel], ['Patterns' => '**'], ['Channels' => $channel, 'Patterns' => '**']] as $grant) {
+            $session = ['Cookie' => $this->stack->page('session.php', ['user' => 'alice', 'grant' => $grant, 'status' => $status])['cookie']];
+            self::assertSame(403, $this->statusOf(self::PAGE, $session));
+            self::assertSame(403, $this->statusOf(self::PAGE . "?channel=$channel", $session));
+        }
+    }
+
     public function test_what_a_browser_forges_counts_for_nothing(): void
     {
         $own = $this->channel();
