@@ -37,7 +37,7 @@ struct identity {
  * Reads from `params` (NAME=VALUE, ends with NULL) who makes the request. False: `problem` says why it is refused. Finish the identity in
  * either case.
  *  - the grant of nginx, lists with commas: to listen SIDECAST_CHANNELS (names) and SIDECAST_PATTERNS, to publish SIDECAST_PUBLISH (both);
- *    400 bad_channel. Where one is there, perhaps empty, no token is looked at.
+ *    400 bad_channel. Where one is there, perhaps empty, no token is looked at. One that is there twice: 403 bad_grant, as with the two below.
  *  - SIDECAST_CLIENT (not empty) wins over the token's `sub`; 400 bad_query when it is no label.
  *  - SIDECAST_EXPIRES: seconds since 1970 in digits; 403 bad_expires, grant_expired. Empty: never. Of two ends the earlier holds.
  *  - a token: HTTP_AUTHORIZATION `Bearer …`, else token= in the query (not empty; the last one), else the cookie token.cookie (not empty;

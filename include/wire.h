@@ -47,6 +47,9 @@ struct wire_sink {
     void *context;
 };
 
+/* Once for the process, before other threads start: jansson then allocates so that lack of memory can be told from bad JSON. */
+void wire_library_init(void);
+
 /*
  * Decodes one multipart message. Each publication in it goes to sink->publish in order, each fault to sink->reject; at least one call is made,
  * except for an empty batch. A publication with "channels" becomes one call per channel,

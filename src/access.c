@@ -15,6 +15,36 @@
 
 /* --- what nginx says --- */
 
+static const char *const trusted[] = {"SIDECAST_CHANNELS", "SIDECAST_PATTERNS", "SIDECAST_PUBLISH", "SIDECAST_CLIENT", "SIDECAST_EXPIRES"};
+enum { TRUSTED = sizeof trusted / sizeof *trusted };
+
+/* The index in `trusted` of the parameter's name, or TRUSTED. */
+static size_t find_trusted(const char *param)
+{
+    const char *equals = strchrnul(param, '=');
+    struct span name = {param, (size_t)(equals - param)};
+    size_t index = 0;
+
+    while (index < TRUSTED && !span_equal(name, span_of(trusted[index])))
+        index++;
+    return index;
+}
+
+/* Set in a snippet and beside it, the one that wins may be the wider. Whoever wrote the narrower shall hear of it. */
+static bool check_once(char *const *params, struct problem *problem)
+{
+    bool seen[TRUSTED + 1] = {false};
+
+    for (; *params; params++) {
+        size_t index = strncmp(*params, "SIDECAST_", strlen("SIDECAST_")) == 0 ? find_trusted(*params) : TRUSTED;
+
+        if (index < TRUSTED && seen[index])
+            return problem_set(problem, 403, "bad_grant", "%s is there twice: nginx must set it once.", trusted[index]);
+        seen[index] = true;
+    }
+    return true;
+}
+
 /* The items of a list with commas, which may be empty. Those with a `*` go to `patterns`; NULL: they are refused. */
 static bool read_list(struct string_list *names, struct string_list *patterns, const char *text, const char *source,
                       struct problem *problem)
@@ -200,7 +230,7 @@ bool access_identify(struct identity *identity, char *const *params, const struc
     bool is_publish = rules->purpose == ACCESS_PUBLISH;
 
     *identity = (struct identity){0};
-    return (is_publish ? read_publish(identity, params, problem) : read_grant(identity, params, problem)) &&
+    return check_once(params, problem) && (is_publish ? read_publish(identity, params, problem) : read_grant(identity, params, problem)) &&
            read_client(identity, request_filled_param(params, "SIDECAST_CLIENT"), problem) &&
            read_expiry(identity, request_filled_param(params, "SIDECAST_EXPIRES"), rules->wall_ms, problem) &&
            (identity->has_grant || read_token(identity, params, rules, problem));

@@ -70,8 +70,9 @@ static void wipe(struct content *content)
 
 static struct span without_newline(struct span text)
 {
-    if (text.size > 0 && text.bytes[text.size - 1] == '\n')
-        text.size--;
+    if (text.size == 0 || text.bytes[text.size - 1] != '\n')
+        return text;
+    text.size--;
     if (text.size > 0 && text.bytes[text.size - 1] == '\r')
         text.size--;
     return text;

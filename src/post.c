@@ -92,6 +92,8 @@ static bool read_pair(struct reading *reading, struct span raw_key, struct span 
     struct query_text key;
     struct span name = query_decode(raw_key, &key);
 
+    if (key.broken)
+        return bad_encoding(reading->problem);
     if (span_equal(name, span_of("channel")))
         return add_channel(reading, raw);
     for (size_t i = 0; i < OPTION_COUNT; i++)

@@ -11,6 +11,7 @@
 #include "offers.h"
 #include "state.h"
 #include "table.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -243,6 +244,7 @@ static bool init_libraries(struct server *server)
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     json_object_seed(0);
+    wire_library_init();
     server->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
     done = server->loop && table_init() && decoder_library_init();
     if (done)

@@ -13,7 +13,11 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* jansson calls most failed allocations bad JSON: an allocation of this thread has failed since this was cleared. */
+static _Thread_local bool lacks_memory;
 
 /* Ten years: what is longer is for ever, and cannot overflow when a clock is added. */
 static const double MAX_TTL_SECONDS = 10.0 * 365 * 24 * 3600;
@@ -273,6 +277,19 @@ static void decode_object(json_t *object, struct span bytes, const struct wire_l
     }
 }
 
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+
+    lacks_memory |= !memory;
+    return memory;
+}
+
+void wire_library_init(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
+
 static struct fault parse_fault(enum json_error_code code)
 {
     switch (code) {
@@ -300,10 +317,11 @@ static json_t *parse(struct span frame, struct fault *found)
     json_error_t error = {0};
     json_t *json = NULL;
 
+    lacks_memory = false;
     if (frame.size == 0 || memchr(frame.bytes, '\0', frame.size))
         *found = parse_fault(json_error_invalid_syntax);
     else if (!(json = json_loadb(frame.bytes, frame.size, flags, &error)))
-        *found = parse_fault(json_error_code(&error));
+        *found = parse_fault(lacks_memory ? json_error_out_of_memory : json_error_code(&error));
     return json;
 }
 

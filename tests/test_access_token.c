@@ -182,6 +182,35 @@ static void the_rules_of_the_configuration_reach_the_token(void **state)
     assert_int_equal(f->request.expires_ms, 1800000001000);
 }
 
+/* Once in a snippet and once beside it: whoever set the narrower one would have the wider, or the other way round. */
+static void what_nginx_says_twice_refuses(void **state)
+{
+    static const struct {
+        enum access_purpose purpose;
+        const char *params[3];
+        bool good;
+    } rows[] = {
+        {ACCESS_PUBLISH, {"SIDECAST_PUBLISH=**", "SIDECAST_PUBLISH=o/*", ""}, false},
+        {ACCESS_PUBLISH, {"SIDECAST_PUBLISH=o/*", "SIDECAST_PUBLISH=", ""}, false},
+        {ACCESS_PUBLISH, {"SIDECAST_PUBLISH=o/*", "SIDECAST_CLIENT=a", "SIDECAST_CLIENT=a"}, false},
+        {ACCESS_LISTEN, {"SIDECAST_CHANNELS=a", "SIDECAST_CHANNELS=", ""}, false},
+        {ACCESS_LISTEN, {"SIDECAST_CHANNELS=a", "SIDECAST_CLIENT=me", "SIDECAST_CHANNELS=a"}, false},
+        {ACCESS_LISTEN, {"SIDECAST_PATTERNS=**", "SIDECAST_PATTERNS=o/*", ""}, false},
+        {ACCESS_LISTEN, {"SIDECAST_CHANNELS=a", "SIDECAST_EXPIRES=", "SIDECAST_EXPIRES=1800000001"}, false},
+        {ACCESS_LISTEN, {"SIDECAST_CLIENT=me", "SIDECAST_CLIENT=you", ""}, false},
+        {ACCESS_LISTEN, {"SIDECAST_CHANNELS=a", "SIDECAST_CHANNELSX=b", "HTTP_SIDECAST_CHANNELS=c"}, true},
+        {ACCESS_LISTEN, {"SIDECAST_CHANNELS=a", "SIDECAST_PATTERNS=a", "SIDECAST_PUBLISH=a"}, true},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (identify(f, rows[i].purpose, rows[i].params, COUNT(rows[i].params)) != rows[i].good)
+            fail_msg("row %zu: %s", i, f->problem.message);
+        if (!rows[i].good)
+            assert_problem(f, 403, "bad_grant");
+    }
+}
+
 /* --- publishing --- */
 
 static void who_may_publish_is_said_by_nginx_or_by_a_token_of_the_pages_own(void **state)
@@ -227,6 +256,7 @@ int main(void)
         ACCESS_TEST(a_token_that_is_too_long_is_not_cut),
         ACCESS_TEST(without_keys_no_token_is_supported),
         ACCESS_TEST(the_rules_of_the_configuration_reach_the_token),
+        ACCESS_TEST(what_nginx_says_twice_refuses),
         ACCESS_TEST(who_may_publish_is_said_by_nginx_or_by_a_token_of_the_pages_own),
     };
 

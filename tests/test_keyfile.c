@@ -93,6 +93,7 @@ static void a_secret_is_the_files_bytes_but_for_one_newline(void **state)
         {SECRET "\n", SECRET},
         {SECRET "\r\n", SECRET},
         {SECRET "\n\n", SECRET "\n"},
+        {SECRET "\r", SECRET "\r"}, /* bytes by chance may end so */
         {SECRET " \n", SECRET " "},
         {"\n" SECRET "\n", "\n" SECRET},
     };

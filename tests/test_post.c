@@ -182,6 +182,11 @@ static void what_cannot_be_a_publication_is_told(void **state)
         {{"QUERY_STRING=channel=a", "CONTENT_LENGTH=0"}, "x", "400 bad_data\n"},
         {{"QUERY_STRING=channel=a&channel=a&channel=a&channel=a&channel=a"}, "x", "a|x\na|x\na|x\na|x\na|x\n"},
         {{"QUERY_STRING=channel=a&channel=a&channel=a&channel=a&channel=a&channel=a"}, "x", "413 too_large\n"},
+        {{"QUERY_STRING=channel%zz=a"}, "x", "400 bad_option\n"},
+        {{"QUERY_STRING=channel=a&token%=x"}, "x", "400 bad_option\n"},
+        {{"QUERY_STRING=channel%00=a"}, "x", "400 bad_option\n"},
+        {{"QUERY_STRING=channel=a%00"}, "x", "400 bad_channel\n"},
+        {{"QUERY_STRING=channel=%C1%A1"}, "x", "400 bad_channel\n"},
     };
 
     ASSERT_ROWS(rows);

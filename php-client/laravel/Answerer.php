@@ -74,7 +74,9 @@ final class Answerer
         $now = \time();
         $token = $this->token->channels($channels);
         $token = $client === null ? $token : $token->client($client);
-        $jwt = $token->sign($this->signer, $now);
+        $jwt = $this->mode === self::COOKIE
+            ? $token->signForCookie($this->signer, $now)
+            : $token->sign($this->signer, $now);
         $cookie = $token->cookie($this->path, $this->secure, $now);
         $answer = ['channels' => $channels, 'expires' => $cookie['expires']];
         $answer += $this->mode === self::TOKEN ? ['token' => $jwt] : [];

@@ -47,6 +47,16 @@ final class Curve
         return new self(self::key($serverKey, 'server_key'), $public, $secret);
     }
 
+    /**
+     * Without the keys, so that var_dump() cannot tell the secret one.
+     *
+     * @return array<string, string>
+     */
+    public function __debugInfo(): array
+    {
+        return ['name' => $this->name()];
+    }
+
     /** Name for what is made with these keys: says nothing of them, but another for others. */
     public function name(): string
     {

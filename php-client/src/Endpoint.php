@@ -56,7 +56,8 @@ final class Endpoint
 
         throw new InvalidConfiguration(\sprintf(
             'endpoint "%s": expected ipc:///absolute/path or tcp://host:port',
-            \addcslashes($endpoint, "\0..\37\177..\377"),
+            // who writes a password or a token into it does not want to read it in a log
+            \addcslashes((string) \preg_replace(['~//.*@~s', '~\?.*~s'], ['//…@', '?…'], $endpoint), "\0..\37\177"),
         ));
     }
 

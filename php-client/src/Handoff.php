@@ -22,6 +22,10 @@ final class Handoff
     /** The internal location of nginx that leads to Sidecast. */
     public const LOCATION = '@sidecast';
 
+    private const HEADERS = [
+        'X-Accel-Redirect', 'X-Sidecast-Channels', 'X-Sidecast-Patterns', 'X-Sidecast-Client', 'X-Sidecast-Expires',
+    ];
+
     /** @var list<string> */
     private array $channels = [];
 
@@ -97,12 +101,15 @@ final class Handoff
     /**
      * Says who it is: what a publisher's `except` is compared with, whatever the browser says.
      *
-     * @param string $client 1-255 bytes of UTF-8 without control characters
+     * @param string $client 1-255 bytes of UTF-8 without control characters, and without blanks at either end
      *
      * @throws InvalidGrant
      */
     public function client(string $client): self
     {
+        if (\trim($client, ' ') !== $client) {
+            throw new InvalidGrant('client must not begin or end with a blank, which a header loses');
+        }
         $handoff = clone $this;
         $handoff->client = Grant::client($client);
 
@@ -179,7 +186,8 @@ final class Handoff
 
     /**
      * Answers with it, where PHP's own header() is used. Ends the session's writing, so that its lock is free, and
-     * takes its cache headers back: they would reach the browser beside Sidecast's own.
+     * takes its cache headers back: they would reach the browser beside Sidecast's own. Takes back, too, what an earlier
+     * hand-off of this page has granted: nginx would follow it also with a refusal.
      *
      * @throws InvalidGrant  if it grants nothing
      * @throws HandoffFailed if output has begun: headers cannot be sent any more
@@ -195,7 +203,7 @@ final class Handoff
             \session_status() === \PHP_SESSION_ACTIVE && \session_write_close();
             \session_cache_limiter(''); // should it be started again
         }
-        \array_map('header_remove', ['Cache-Control', 'Expires', 'Pragma']);
+        \array_map('header_remove', ['Cache-Control', 'Expires', 'Pragma', ...self::HEADERS]);
         // nginx puts this charset to the stream's own type, and Chrome ends a stream that is not in UTF-8
         \header('Content-Type: text/plain; charset=UTF-8');
         foreach ($headers as $name => $value) {

@@ -66,7 +66,8 @@ final class Page
                 $options + ['ttl' => self::TOKEN_TTL],
                 ['patterns', 'client', 'publish', 'ttl', 'issuer', 'audience'],
             );
-            $jwt = $token->sign(new HmacSigner($secret));
+            $signer = new HmacSigner($secret);
+            $jwt = $cookie === null ? $token->sign($signer) : $token->signForCookie($signer);
             if ($cookie !== null && !\setcookie(Token::COOKIE, $jwt, $token->cookie($cookie))) {
                 throw new InvalidGrant('output has begun, so the cookie cannot be set');
             }

@@ -24,6 +24,9 @@ final class Token
     /** What the server takes at most. */
     private const LIMIT_BYTES = 8192;
 
+    /** What a browser keeps of a cookie, name and value; a larger one it drops without a word (RFC 6265bis, 5.6). */
+    private const COOKIE_BYTES = 4096;
+
     /** @var array<string, list<string>|string|int> channels, publish, sub, iss, aud, nbf */
     private array $claims = [];
 
@@ -169,9 +172,25 @@ final class Token
     }
 
     /**
+     * The same for a cookie.
+     *
+     * @throws InvalidGrant         as sign(), and if no browser would keep it
+     * @throws InvalidConfiguration if the key does not sign
+     */
+    public function signForCookie(Signer $signer, ?int $now = null): string
+    {
+        $token = $this->sign($signer, $now);
+        if (\strlen(self::COOKIE . $token) > self::COOKIE_BYTES) {
+            throw new InvalidGrant('a token in a cookie has at most 4 KiB: grant fewer channels, or a pattern');
+        }
+
+        return $token;
+    }
+
+    /**
      * Options for PHP's setcookie(), so that a browser brings it along and no script can read it:
      *
-     *     setcookie(Token::COOKIE, $token->sign($signer), $token->cookie('/events'));
+     *     setcookie(Token::COOKIE, $token->signForCookie($signer), $token->cookie('/events'));
      *
      * @param string $path   below which the browser sends it: the location that clients listen at
      * @param bool   $secure over https only; false for development

@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace Sidecast\Tests;
 
 use PHPUnit\Framework\TestCase;
+use Sidecast\Dsn;
 use Sidecast\Exception\InvalidConfiguration;
+use Sidecast\Publisher;
 use Sidecast\Token;
 use Sidecast\Token\HmacSigner;
 use Sidecast\Transport\Bearer;
@@ -46,6 +48,17 @@ final class BearerTest extends TestCase
         $header = Bearer::signed(new HmacSigner(self::SECRET), $token)->header();
         $claims = \json_decode((string) \base64_decode(\strtr(\explode('.', $header)[1], '-_', '+/')), true);
         self::assertSame(['news'], $claims['publish']);
+    }
+
+    public function testADumpTellsNeitherTokenNorSecret(): void
+    {
+        \file_put_contents("$this->scratch/secret", self::SECRET);
+        $signed = \print_r(Publisher::connect("sidecast+http://a/p?secret_file=$this->scratch/secret"), true);
+        self::assertStringNotContainsString(self::SECRET, $signed);
+        $fixed = \print_r(Publisher::connect('sidecast+http://a/p?token=a.b.not-for-a-dump'), true);
+        self::assertStringContainsString('http://a/p', $fixed);
+        self::assertStringNotContainsString('not-for-a-dump', $fixed);
+        self::assertStringNotContainsString('not-for-a-dump', \print_r(Dsn::parse('sidecast+http://a/?token=not-for-a-dump'), true));
     }
 
     /**

@@ -87,6 +87,13 @@ final class CurveTest extends TestCase
         self::assertNotSame($one, Curve::of(\str_repeat('0e', 32))?->name());
     }
 
+    public function testADumpDoesNotTellTheSecretKey(): void
+    {
+        \file_put_contents("$this->scratch/client", 'secret = ' . \str_repeat('41', 32) . "\npublic = " . \str_repeat('42', 32));
+        $curve = Curve::of(\str_repeat('0f', 32), "$this->scratch/client");
+        self::assertStringNotContainsString('AAAA', \print_r($curve, true));
+    }
+
     /** @dataProvider badFiles */
     public function testABadFileIsNamedButNotQuoted(?string $content, string $why): void
     {

@@ -89,6 +89,23 @@ final class DsnTest extends TestCase
         self::assertNull(Dsn::parse('sidecast+tcp://hub.example:5555')->curve);
     }
 
+    public function testAnAddressIsQuotedWithoutPasswordAndToken(): void
+    {
+        $addresses = [
+            'sidecast+tcp://me:geheim@127.0.0.1:5555', 'sidecast+http://me:geheim@a/', 'sidecast+https://a@geheim@a/',
+            'http://a/publish?token=geheim', 'sidecast+http://me:ge/heim-geheim@a/',
+        ];
+        foreach ($addresses as $address) {
+            try {
+                Dsn::parse($address);
+                self::fail('it was taken');
+            } catch (InvalidConfiguration $error) {
+                self::assertStringNotContainsString('geheim', $error->getMessage());
+                self::assertStringContainsString('expected', $error->getMessage());
+            }
+        }
+    }
+
     /** @dataProvider bad */
     public function testBadOnesSayWhatWasExpected(string $dsn, string $why): void
     {

@@ -117,6 +117,9 @@ final class FunctionsTest extends TestCase
         yield 'token: no secret' => ['sidecast_token(["a"])', 'sidecast_token: the secret of HS256'];
         yield 'token: an asterisk' => ['sidecast_token(["*"], ["secret" => str_repeat("s", 32)])', 'asterisks'];
         yield 'token: a bad option' => ['sidecast_token(["a"], ["tll" => 5])', 'unknown option "tll"'];
+        $many = 'array_map(fn ($i) => "channel/$i" . str_repeat("x", 30), range(1, 80))';
+        $options = '["cookie" => "/", "secret" => str_repeat("s", 32)]';
+        yield 'token: too large for a cookie' => ["sidecast_token($many, $options)", 'in a cookie has at most 4 KiB'];
         yield 'token: a wrong type' => ['sidecast_token(["a"], ["ttl" => "5"])', 'must be of type int'];
     }
 

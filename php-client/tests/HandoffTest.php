@@ -83,6 +83,9 @@ final class HandoffTest extends TestCase
         yield 'nothing' => [static fn () => Handoff::to(['']), '1 to 255'];
         yield 'a comma in a pattern' => [static fn () => Handoff::make()->patterns(['a/*,**']), 'commas'];
         yield 'a newline in the client' => [static fn () => Handoff::make()->client("a\nX-A: b"), 'control characters'];
+        yield 'a client of blanks, which no header has' => [static fn () => Handoff::make()->client(' '), 'blank'];
+        yield 'a client with a blank at its end' => [static fn () => Handoff::make()->client('ann '), 'blank'];
+        yield 'a client with a blank at its start' => [static fn () => Handoff::make()->client(' ann'), 'blank'];
         yield 'a newline in the location' => [static fn () => Handoff::make()->location("@a\nX-A: b"), 'a path'];
         yield 'another host' => [static fn () => Handoff::make()->location('http://x/'), 'a path'];
         yield 'a time before all' => [static fn () => Handoff::make()->expires(0), 'since 1970'];
@@ -125,6 +128,15 @@ final class HandoffTest extends TestCase
     public function testARefusalIs403(): void
     {
         [$status, $lines] = $this->page('Sidecast\Handoff::refuse()->send();')->get();
+        self::assertSame([403, ['Cache-Control: no-store']], [$status, $lines]);
+    }
+
+    public function testOfSeveralTheLastAloneCounts(): void
+    {
+        $wide = "Sidecast\\Handoff::to(['a'])->patterns(['**'])->client('x')->expires(9999999999)->send();";
+        [, $lines] = $this->page($wide . "Sidecast\\Handoff::to(['b'])->send();")->get();
+        self::assertSame(['X-Accel-Redirect: @sidecast', 'X-Sidecast-Channels: b'], $lines);
+        [$status, $lines] = $this->page($wide . 'Sidecast\Handoff::refuse()->send();')->get();
         self::assertSame([403, ['Cache-Control: no-store']], [$status, $lines]);
     }
 

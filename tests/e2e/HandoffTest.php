@@ -74,6 +74,21 @@ final class HandoffTest extends EndToEndTestCase
         ];
     }
 
+    /** @testWith [403]
+     *            [401]
+     *            [404]
+     *            [302]
+     */
+    public function test_a_page_that_says_no_lets_nobody_listen_whatever_its_headers_say(int $status): void
+    {
+        $channel = $this->channel();
+        foreach ([['Channels' => $channel], ['Patterns' => '**'], ['Channels' => $channel, 'Patterns' => '**']] as $grant) {
+            $session = ['Cookie' => $this->stack->page('session.php', ['user' => 'alice', 'grant' => $grant, 'status' => $status])['cookie']];
+            self::assertSame(403, $this->statusOf(self::PAGE, $session));
+            self::assertSame(403, $this->statusOf(self::PAGE . "?channel=$channel", $session));
+        }
+    }
+
     public function test_what_a_browser_forges_counts_for_nothing(): void
     {
         $own = $this->channel();
@@ -111,6 +126,133 @@ final class HandoffTest extends EndToEndTestCase
         $this->stack->publish($channel, 'not for alice', ['except' => 'alice']);
         $this->stack->publish($channel, 'not for bob', ['except' => 'bob']);
         $stream->expect('not for bob');
+    }
+
+    public function test_patterns_of_the_page_cover_channels_that_are_yet_to_come(): void
+    {
+        [$own, $orders] = [$this->channel(), $this->channel('orders')];
+        $session = $this->logIn(['Channels' => $own, 'Patterns' => "$orders/*"]);
+        $all = $this->stack->listen('envelope=1', $session, self::PAGE);
+        $one = $this->stack->listen("channel=$orders/new", $session, self::PAGE);
+        $some = $this->stack->listen('channel=' . rawurlencode("$orders/n*"), $session, self::PAGE);
+        foreach ([$all, $one, $some] as $stream) {
+            $stream->opened();
+        }
+        $this->stack->publish("$orders/old", 'old');
+        $this->stack->publish("$orders/new", 'new');
+        $this->stack->publish("$orders/new/lines", 'for nobody');
+        $this->stack->publish($own, 'own');
+        $this->stack->publish("$orders/new", 'end');
+        $told = array_map(static fn (Event $event) => [$event->json()['channel'], $event->json()['data']], $all->take(4));
+        self::assertSame([["$orders/old", 'old'], ["$orders/new", 'new'], [$own, 'own'], ["$orders/new", 'end']], $told);
+        $one->expect('new', 'end');
+        $some->expect('new', 'end');
+    }
+
+    public function test_patterns_alone_are_a_grant(): void
+    {
+        $orders = $this->channel('orders');
+        $session = $this->logIn(['Patterns' => "$orders/**"]);
+        $stream = $this->stack->listen('', $session, self::PAGE);
+        $cursor = $stream->opened();
+        $this->stack->publish("$orders/7/lines", 'first');
+        $stream->expect('first');
+        $stream->close();
+        $this->stack->publish("$orders/8", 'missed');
+        $this->stack->listen('', $session + ['Last-Event-ID' => $cursor], self::PAGE)->expect('first', 'missed');
+    }
+
+    /** @testWith ["channel=orders/**"]
+     *            ["channel=orders/7/lines"]
+     *            ["channel=*"]
+     *            ["channel=orders/7&channel=**"]
+     *            ["channel=orders/7%2C**"]
+     *            ["channel=%2Forders/7"]
+     */
+    public function test_what_the_patterns_do_not_cover_is_refused(string $query): void
+    {
+        $status = $this->statusOf(self::PAGE . "?$query", $this->logIn(['Patterns' => 'orders/*']));
+        self::assertContains($status, [400, 403]);
+    }
+
+    public function test_a_permission_ends_when_the_page_says_and_is_asked_for_anew(): void
+    {
+        $channel = $this->channel();
+        $end = time() + 2;
+        $session = $this->logIn(['Channels' => $channel, 'Expires' => (string) $end]);
+        $stream = $this->stack->listen('', $session, self::PAGE);
+        $stream->opened();
+        $poll = $this->stack->request('GET', self::PAGE . '?cursor=' . $this->stack->now(), $session + ['Accept' => 'application/json']);
+        $this->stack->publish('elsewhere', 'not for them');
+        $event = $stream->next();
+        self::assertSame(['sidecast.expired', ['cursor' => $event->id]], [$event->type, $event->json()]);
+        $stream->waitForCleanEnd();
+        self::assertEqualsWithDelta($end, microtime(true), 0.9);
+        self::assertSame([], $poll->wait()->json()['messages']);
+
+        $this->stack->publish($channel, 'meanwhile');
+        $response = $this->stack->request('GET', self::PAGE, $session + ['Accept' => 'application/json'])->wait();
+        self::assertSame([403, 'grant_expired'], [$response->status, $response->json()['error']], 'a page that still says so');
+        $later = $this->logIn(['Channels' => $channel, 'Expires' => (string) ($end + 3600)]);
+        $this->stack->listen('', $later + ['Last-Event-ID' => $event->id], self::PAGE)->expect('meanwhile');
+    }
+
+    /** @testWith ["tomorrow"]
+     *            ["1e12"]
+     *            ["-1"]
+     *            ["99999999999 0"]
+     */
+    public function test_an_end_that_is_no_time_refuses(string $expires): void
+    {
+        $session = $this->logIn(['Channels' => $this->channel(), 'Expires' => $expires]);
+        $response = $this->stack->request('GET', self::PAGE, $session)->wait();
+        self::assertSame([403, 'bad_expires'], [$response->status, $response->json()['error']]);
+    }
+
+    public function test_a_browser_neither_moves_the_end_nor_widens_the_patterns(): void
+    {
+        $orders = $this->channel('orders');
+        $forged = ['X-Sidecast-Expires' => '9999999999', 'X-Sidecast-Patterns' => '**', 'Sidecast-Patterns' => '**'];
+        $session = $forged + $this->logIn(['Patterns' => "$orders/*", 'Expires' => (string) (time() - 1)]);
+        self::assertSame(403, $this->statusOf(self::PAGE, $session));
+        $session = $forged + $this->logIn(['Patterns' => "$orders/*"]);
+        self::assertSame(403, $this->statusOf(self::PAGE . '?channel=**&SIDECAST_PATTERNS=**&X-Sidecast-Patterns=**', $session));
+    }
+
+    public function test_no_token_widens_what_the_page_grants(): void
+    {
+        $stack = $this->prepare();
+        $stack->daemon->start(['token.secret_file' => Token::keyFile("$stack->directory/secret", Token::SECRET)]);
+        $token = Token::make(['channels' => ['**']]);
+        $session = $this->logIn(['Channels' => 'mine']);
+        $cookie = ['Cookie' => $session['Cookie'] . "; sidecast_token=$token"];
+        foreach ([$session + ['Authorization' => "Bearer $token"], $cookie] as $headers) {
+            self::assertSame(403, $this->statusOf(self::PAGE . '?channel=secret', $headers));
+        }
+        self::assertSame(403, $this->statusOf(self::PAGE . "?channel=secret&token=$token", $session));
+        self::assertSame(403, $this->statusOf(self::PAGE . "?token=$token", $this->logIn([])));
+    }
+
+    public function test_options_and_head_hold_nothing(): void
+    {
+        $session = $this->logIn(['Channels' => $this->channel()]);
+        self::assertSame(204, $this->stack->request('OPTIONS', self::PAGE, $session)->wait()->status);
+        self::assertSame(403, $this->stack->request('OPTIONS', self::PAGE)->wait()->status, 'the page decides');
+        self::assertSame(403, $this->stack->request('HEAD', self::PAGE . '?channel=secret', $session)->wait()->status);
+    }
+
+    public function test_the_query_of_the_page_is_in_no_access_log(): void
+    {
+        $this->start();
+        $session = $this->logIn(['Channels' => $this->channel()]);
+        $this->statusOf(self::PAGE . '?token=not-for-the-log');                         // the page's own answer
+        $this->statusOf(self::PAGE . '?channel=secret&token=not-for-the-log', $session); // handed off
+        $this->stack->fpm()->stop();
+        $this->statusOf(self::PAGE . '?token=not-for-the-log', $session);                // an error page
+        $log = $this->stack->nginx()->accessLog;
+        $this->eventually('three lines in the access log', fn () => substr_count((string) @file_get_contents($log), '/events.php ') >= 3);
+        self::assertStringNotContainsString('not-for-the-log', file_get_contents($log));
+        $this->stack->fpm()->start();
     }
 
     public function test_four_kilobytes_of_channels_fit(): void

@@ -157,6 +157,15 @@ final class HttpPublishTest extends EndToEndTestCase
         self::assertSame([204, 'POST, OPTIONS'], [$response->status, $response->header('Allow')]);
     }
 
+    public function test_a_page_in_a_browser_of_this_host_publishes_nothing(): void
+    {
+        $before = $this->stack->now();
+        foreach (['https://evil.example', 'null'] as $origin) { // a form and a simple fetch() need no preflight
+            self::assertSame(403, $this->request('channel=a', 'x', ['Origin' => $origin, 'Content-Type' => 'text/plain'])->status);
+        }
+        self::assertSame($before, $this->stack->now());
+    }
+
     public function test_without_a_grant_of_the_front_end_a_token_has_to_allow_it(): void
     {
         $secret = Token::keyFile("{$this->prepare()->directory}/secret", Token::SECRET);

@@ -12,4 +12,4 @@ if (!isset($_SESSION['user'])) {
     http_response_code(401);
     exit;
 }
-sidecast_handoff(["user/{$_SESSION['user']}"], ['location' => '@notifications']);
+sidecast_handoff(["user/{$_SESSION['user']}"]);

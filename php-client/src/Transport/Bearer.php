@@ -70,6 +70,16 @@ final class Bearer
         return 'Bearer ' . ($this->token)();
     }
 
+    /**
+     * Without the token, so that var_dump() cannot tell it.
+     *
+     * @return array<string, string>
+     */
+    public function __debugInfo(): array
+    {
+        return [];
+    }
+
     private static function read(string $option, string $file): string
     {
         $text = @\file_get_contents($file);

@@ -47,7 +47,8 @@ final class HttpTransport implements ConfirmingTransportInterface
         if (\preg_match('~\Ahttps?://' . $authority . $path . '\z~', $url) !== 1) {
             throw new InvalidConfiguration(\sprintf(
                 'address "%s": expected http://host:port/path or https://…, without user, query and fragment',
-                \addcslashes($url, "\0..\37\177..\377"),
+                // who writes a password into it does not want to read it in a log
+                \addcslashes((string) \preg_replace('~//.*@~s', '//…@', $url), "\0..\37\177"),
             ));
         }
 

@@ -126,6 +126,16 @@ final class ListenTest extends TestCase
         self::assertArrayNotHasKey('token', $answer, 'no script shall see it');
     }
 
+    public function testATokenThatNoBrowserWouldKeepIsNoCookie(): void
+    {
+        $name = \str_repeat('x', 60);
+        $query = \implode('&', \array_map(static fn (int $i): string => "channel=$name.$i", \range(1, 70)));
+        $options = ['secret' => self::SECRET, 'public' => ["$name.*"]];
+        self::assertSame(200, $this->listen($query, $options + ['mode' => 'token'])->getStatusCode());
+        $this->expectException(AccessDeniedHttpException::class);
+        $this->listen($query, $options + ['mode' => 'cookie']);
+    }
+
     public function testTheLocationAndTheEndOfAHandoffAreConfigured(): void
     {
         $response = $this->listen('channel=private-orders.1', ['location' => '@live', 'ttl' => null]);

@@ -135,6 +135,7 @@ final class Nginx
                         include php.conf;
                     }
                     location = /publish {
+                        if (\$http_origin) { return 403; }
                         include snippets/sidecast-publish.conf;
                         fastcgi_param SIDECAST_PUBLISH **;
                     }

@@ -19,3 +19,4 @@ header('X-Accel-Redirect: @sidecast');
 foreach ($grant as $name => $value) {
     header("X-Sidecast-$name: $value");
 }
+http_response_code($_SESSION['status'] ?? 200);

@@ -1,8 +1,8 @@
 <?php
 
 /*
- * Logs in and out. Reads {"user": string|null, "grant": {"Channels": "a,b", …}}; a session without a user is ended. The grant is kept in the session for
- * events.php.
+ * Logs in and out. Reads {"user": string|null, "grant": {"Channels": "a,b", …}, "status": int}; a session without a user is ended. Grant and status (200)
+ * are kept in the session for events.php.
  */
 
 declare(strict_types=1);

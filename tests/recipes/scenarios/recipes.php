@@ -63,15 +63,15 @@ return [
     'notifications: nobody listens without a session, or to others' => $with('notifications', static function (Site $site) use ($logIn): void {
         Assert::assertSame(401, $site->get('/notifications')->status);
         Assert::assertSame(401, $site->get('/notifications', ['X-Sidecast-Channels' => 'user/ada'])->status);
-        Assert::assertSame(404, $site->get('/@notifications')->status);
+        Assert::assertSame(404, $site->get('/@sidecast')->status);
         $ada = $logIn($site, 'ada');
         Assert::assertSame(403, $site->get('/notifications?channel=user/bob', $ada)->status);
         Assert::assertSame(403, $site->get('/notifications?channel=user/bob', $ada + ['X-Sidecast-Channels' => 'user/bob'])->status);
         Assert::assertSame(401, $site->post('/notify.php', ['to' => 'ada', 'text' => 'x'])->status);
         // a page that forgets the header lets nobody in, whatever the browser asks for
-        file_put_contents("$site->pages/forgets.php", '<?php header("X-Accel-Redirect: @notifications");');
+        file_put_contents("$site->pages/forgets.php", '<?php header("X-Accel-Redirect: @sidecast");');
         Assert::assertSame(403, $site->get('/forgets.php?channel=user/ada', $ada)->status);
-        file_put_contents("$site->pages/empty.php", '<?php header("X-Sidecast-Channels;"); header("X-Accel-Redirect: @notifications");');
+        file_put_contents("$site->pages/empty.php", '<?php header("X-Sidecast-Channels;"); header("X-Accel-Redirect: @sidecast");');
         Assert::assertSame(403, $site->get('/empty.php?channel=user/ada', ['X-Sidecast-Channels' => 'user/ada'])->status);
     }),
 
@@ -101,6 +101,10 @@ return [
             $site->stopFpm();
             $assertComesBack($site, '/notifications', $ada);
             $site->startFpm();
+            $page = file_get_contents("$site->pages/listen.php");
+            file_put_contents("$site->pages/listen.php", '<?php http_response_code(500);');
+            $assertComesBack($site, '/notifications', $ada);
+            file_put_contents("$site->pages/listen.php", $page);
             $stream = $site->listen('/notifications', $ada);
             $stream->opened();
             $site->post('/notify.php', ['to' => 'ada', 'text' => 'still there'], $ada);
