@@ -4,7 +4,6 @@
 #include "intake.h"
 
 #include "gate.h"
-#include "log.h"
 
 #include <errno.h>
 #include <stdio.h>
