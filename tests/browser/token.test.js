@@ -92,10 +92,12 @@ async function assertNothingLost() {
 
 for (const [stream, name] of [[true, 'stream'], [false, 'poll']]) {
     test(`a token ends (${name}): a new one is asked for once, and it goes on from its cursor`, async () => {
+        const refused = [];
+        page.on('response', (response) => response.status() === 401 && refused.push(response.url()));
         const tokens = await listen({ stream }, () => token(SHORT_MS), tokenAndMessage);
         await isIn(name);
         await assertNothingLost();
-        assert.equal(tokens.asked, 2);
+        assert.deepEqual([tokens.asked, refused.length], [2, stream ? 0 : 1]); // a poll is not told, it meets the end
         assert.deepEqual(await get('states'), ['connecting', name, 'connecting', name]);
         assert.deepEqual(await get('gaps'), []);
     });
