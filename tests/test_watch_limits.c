@@ -1,8 +1,7 @@
-/*
- * Subscribers by pattern: what their links cost, too many channels, and lack of memory. Linked with --wrap for malloc, calloc, realloc and strdup.
- */
+/* Subscribers by pattern: what their links cost, too many channels, and lack of memory. */
 #include "watch_fixture.h"
-#include "failing_memory.h"
+
+#include "failing_replica.h"
 
 static struct link_list *matched_of(const char *channel)
 {
