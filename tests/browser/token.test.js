@@ -140,12 +140,12 @@ const DOCUMENT = readFileSync(new URL('../../docs/protocol.md', import.meta.url)
 const [, SECTION] = DOCUMENT.split('### The end of a permission\n');
 const [COOKIE_LINES, QUERY_LINES] = [...SECTION.split('\n## ')[0].matchAll(/^```js\n(.*?)^```$/gms)].map(([, lines]) => lines);
 
-/** The page that gives tokens answers so. */
+/** The page that gives tokens answers so; null: not at all. */
 async function answersTokens(...answers) {
     const next = inTurn(answers);
     await page.route('**/token.php', async (route) => {
         const answer = await next();
-        await route.fulfill(typeof answer === 'string' ? { body: answer } : answer);
+        await (answer ? route.fulfill(typeof answer === 'string' ? { body: answer } : answer) : route.abort());
     });
     return next;
 }
@@ -164,7 +164,7 @@ async function listenByLines() {
 }
 
 test('EventSource with a token in the URL goes on with a new one, as soon as there is one', async () => {
-    const tokens = await answersTokens(() => token(SHORT_MS), () => ({ status: 502 }), tokenAndMessage);
+    const tokens = await answersTokens(() => token(SHORT_MS), () => null, tokenAndMessage);
     await listenByLines();
     await assertNothingLost();
     assert.equal(tokens.asked, 3);
@@ -186,9 +186,11 @@ test('EventSource with a token in the URL that ended while it was away goes on w
 
 test('EventSource with a token in the URL ends when there is no new one', async () => {
     const tokens = await answersTokens(() => token(SHORT_MS), () => ({ status: 401 }));
+    await page.clock.install(); // what is tried again is tried within 5 s
     const refusal = page.waitForResponse((response) => response.url().endsWith('/token.php') && response.status() === 401);
     await listenByLines();
     await refusal;
+    await page.clock.fastForward(6_000);
     await publish('unheard');
     assert.deepEqual([await get('heard'), tokens.asked], [[], 2]);
 });
