@@ -65,7 +65,8 @@ build/check/sidecast.a: $(MODULES:%=build/check/%.o)
 	$(AR) rcs $@ $^
 
 # What a test replaces to count it or to let it fail.
-TEST_LDFLAGS_access := -Wl,--wrap=malloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+MEMORY := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+TEST_LDFLAGS_access := $(MEMORY)
 TEST_LDFLAGS_channel := -Wl,--wrap=history_after
 TEST_LDFLAGS_wire := -Wl,--wrap=malloc
 TEST_LDFLAGS_confirm := -Wl,--wrap=zmq_msg_init_size,--wrap=zmq_msg_send
@@ -73,9 +74,9 @@ TEST_LDFLAGS_crew := -Wl,--wrap=bell_init,--wrap=pthread_create
 TEST_LDFLAGS_hub := -Wl,--wrap=message_create
 TEST_LDFLAGS_decoder := -Wl,--wrap=fcntl
 TEST_LDFLAGS_ingest := -Wl,--wrap=zmq_msg_recv
-TEST_LDFLAGS_interests := -Wl,--wrap=pattern_matches,--wrap=calloc,--wrap=malloc
-TEST_LDFLAGS_subscriber := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
-TEST_LDFLAGS_watch := $(TEST_LDFLAGS_subscriber)
+TEST_LDFLAGS_interests := $(MEMORY),--wrap=pattern_matches
+TEST_LDFLAGS_subscriber := $(MEMORY)
+TEST_LDFLAGS_watch_limits := $(MEMORY)
 
 build/check/test_%: tests/test_%.c build/check/sidecast.a
 	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $< build/check/sidecast.a \

@@ -26,6 +26,10 @@ enum { CONFIG_LINE_BYTES = 198, CONFIG_SECTION_BYTES = 49 };
 bool config_read(struct settings *settings, FILE *file, const char *name, char *const *overrides, struct config_error *error)
     __attribute__((warn_unused_result));
 
+/* The same with the file at `path`; NULL: none. One that cannot be opened is an error, too. */
+bool config_load(struct settings *settings, const char *path, char *const *overrides, struct config_error *error)
+    __attribute__((warn_unused_result));
+
 /* Frees what the settings own; fine for zeroed and for finished ones. */
 void config_finish(struct settings *settings);
 

@@ -26,8 +26,7 @@ struct curve_list {
 bool curve_is_key(const char *text);
 
 /*
- * Reads a secret key. The file must belong to this process's user or to root, be written by nobody else, and not be readable by everybody (a group may
- * read it). False: `error` says why. The caller forgets the key with explicit_bzero.
+ * Reads a secret key, from a file that is secret (guarded_file.h). False: `error` says why. The caller forgets the key with explicit_bzero.
  */
 bool curve_read_secret(const char *path, char secret[CURVE_TEXT], char *error, size_t size) __attribute__((warn_unused_result));
 /* Reads a public key: a file as curve_write_pair writes it, or one with the key alone. */

@@ -14,8 +14,7 @@ struct keyfile_paths {
 };
 
 /*
- * Reads the keys of both files; with none the keyring is empty. A file must belong to the process's user or to root, and others must not
- * be able to read or write it, nor its group to write. False: `error` (of `size` bytes) names the file and says what was expected, and
+ * Reads the keys of both files, which are secret (guarded_file.h); with none the keyring is empty. False: `error` (of `size` bytes) names the file and says what was expected, and
  * the keyring is finished.
  */
 bool keyfile_read(struct keyring *keyring, const struct keyfile_paths *paths, char *error, size_t size)

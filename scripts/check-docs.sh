@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks docs/configuration.md and docs/sidecast.conf.example against the table of options in include/settings.h:
-# each option is there with its default, range and "reload", and nothing is there that is no option.
+# each option is there with its default, range and "reload", and nothing is there that is no option. And that docs/operations.md
+# names each metric of include/metrics.h, docs/protocol.md each code that an answer may have.
 # Usage: scripts/check-docs.sh [directory of the project]
 set -eu
 cd "${1:-$(dirname "$0")/..}"
@@ -52,7 +53,7 @@ FILENAME ~ /settings\.h$/ && /^ *X\([a-z]/ {
     count++
 }
 
-FILENAME ~ /\.md$/ && /^\| `[a-z]+\.[a-z_]+` \|/ {
+FILENAME ~ /configuration\.md$/ && /^\| `[a-z]+\.[a-z_]+` \|/ {
     split($0, cell, "|")
     name = trim(cell[2])
     gsub(/`/, "", name)
@@ -91,7 +92,30 @@ FILENAME ~ /\.example$/ && section !~ /^channel / && /^;[a-z_]+ =/ {
     shown[name] = 1
 }
 
+FILENAME ~ /metrics\.h$/ && /^ *X\([a-z]/ {
+    sub(/^ *X\(/, "")
+    sub(/,.*/, "")
+    needs["docs/operations.md", $0] = "metric"
+    metrics++
+}
+
+FILENAME ~ /^src\// && match($0, /(problem_set\([^"]*[0-9],|case WIRE_.*return) "[a-z_]+"/) {
+    code = substr($0, RSTART, RLENGTH - 1)
+    sub(/.*"/, "", code)
+    needs["docs/protocol.md", code] = "code"
+    codes++
+}
+
+FILENAME ~ /(operations|protocol)\.md$/ { said[FILENAME] = said[FILENAME] $0 }
+
 END {
+    if (metrics == 0 || codes == 0)
+        fault("include/metrics.h, src/: no metrics or no codes found")
+    for (pair in needs) {
+        split(pair, part, SUBSEP)
+        if (!index(said[part[1]], "`" part[2] "`"))
+            fault(part[1] ": the " needs[pair] " " part[2] " is missing")
+    }
     if (count == 0)
         fault("include/settings.h: no options found")
     for (name in default_of) {
@@ -102,4 +126,4 @@ END {
     }
     exit faults > 0
 }
-' include/settings.h docs/configuration.md docs/sidecast.conf.example
+' include/settings.h docs/configuration.md docs/sidecast.conf.example include/metrics.h docs/operations.md src/*.c docs/protocol.md

@@ -48,7 +48,7 @@ int command_keygen_run(int argc, char **argv)
     const char *place = NULL;
 
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(USAGE, stdout);
             return MADE;
         }

@@ -145,7 +145,7 @@ static int read_arguments(struct request *request, int argc, char **argv)
 {
     int option, code = 0;
 
-    while (code == 0 && (option = getopt_long(argc, argv, "+", OPTIONS, NULL)) != -1)
+    while (code == 0 && (option = getopt_long(argc, argv, "+h", OPTIONS, NULL)) != -1)
         code = take_option(request, option);
     if (code != 0 || request->wants_help)
         return code;

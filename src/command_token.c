@@ -14,7 +14,6 @@
 #include "text.h"
 #include "token.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -36,7 +35,8 @@ static const char usage[] =
     "                       given here, its token.issuer and token.audience\n"
     "  --help               print this text\n"
     "\n"
-    "Who holds a token may do what it says until it ends; it cannot be called back. Keep it out of logs and links.\n";
+    "Who holds a token may do what it says until it ends; it cannot be called back. Keep it out of logs and links.\n"
+    "Exit codes: 0 made, 2 wrong arguments, 3 configuration or keys that are not good.\n";
 
 /* What stands on the command line; NULL: does not. */
 struct wish {
@@ -147,24 +147,6 @@ static json_t *make_claims(const struct wish *wish)
 
 /* --- configuration and keys --- */
 
-static bool read_config(struct settings *settings, const char *path)
-{
-    struct config_error error;
-    FILE *file = path ? fopen(path, "re") : NULL;
-    bool done;
-
-    if (path && !file) {
-        fprintf(stderr, "sidecast token: %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    done = config_read(settings, file, path, NULL, &error);
-    if (file)
-        fclose(file);
-    if (!done)
-        fprintf(stderr, "sidecast token: %s\n", error.message);
-    return done;
-}
-
 static bool read_keys(struct keyring *keyring, const struct wish *wish, const struct settings *settings)
 {
     bool is_given = wish->secret_file || wish->keys_file;
@@ -203,11 +185,14 @@ static bool print_token(json_t *claims, const struct keyring *keyring, const cha
 static int make_token(const struct wish *wish, json_t *claims)
 {
     struct settings settings;
+    struct config_error error;
     struct keyring keyring;
     int code = EXIT_CONFIG;
 
-    if (!read_config(&settings, wish->config_file))
+    if (!config_load(&settings, wish->config_file, NULL, &error)) {
+        fprintf(stderr, "sidecast token: %s\n", error.message);
         return EXIT_CONFIG;
+    }
     if (*settings.token_issuer)
         json_object_set_new(claims, "iss", json_string(settings.token_issuer));
     if (*settings.token_audience)

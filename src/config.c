@@ -181,6 +181,22 @@ bool config_read(struct settings *settings, FILE *file, const char *name, char *
     return good;
 }
 
+bool config_load(struct settings *settings, const char *path, char *const *overrides, struct config_error *error)
+{
+    FILE *file = path ? fopen(path, "re") : NULL;
+    bool good;
+
+    if (path && !file) {
+        memset(settings, 0, sizeof *settings);
+        snprintf(error->message, sizeof error->message, "%.300s: %s", path, strerror(errno));
+        return false;
+    }
+    good = config_read(settings, file, path, overrides, error);
+    if (file)
+        fclose(file);
+    return good;
+}
+
 /* ---- the life of settings ---- */
 
 static void finish_rules(struct settings *settings)
@@ -223,7 +239,7 @@ static const char usage[] =
     "Usage: sidecast [-c FILE] [--section.option=value ...]\n"
     "       sidecast --check-config [-c FILE] [--section.option=value ...]\n"
     "       sidecast --healthcheck [-c FILE] [--section.option=value ...]\n"
-    "       sidecast COMMAND ... (publish, keygen; each has its own --help)\n"
+    "       sidecast COMMAND ... (listed at the end; each has its own --help)\n"
     "\n"
     "  -c FILE         read the options of FILE; the command line wins over it\n"
     "  --check-config  read the configuration, say what is wrong with it, and exit with 0 or 1\n"

@@ -10,8 +10,8 @@
 #include "clock.h"
 #include "fcgi.h"
 #include "framing.h"
-#include "hub.h"
 #include "join.h"
+#include "log.h"
 #include "offer.h"
 #include "publishing.h"
 #include "request.h"
@@ -246,6 +246,7 @@ void connection_answer_problem(struct connection *connection, const struct probl
 
 static const struct problem body_too_large = {413, "body_too_large", NULL, "The request's body must not be above fastcgi.max_body."};
 static const struct problem params_too_large = {431, "request_too_large", NULL, "The request's headers and parameters must not be above 65536 bytes."};
+
 static void refuse(struct connection *connection, enum request_transport transport)
 {
     struct worker *worker = connection->worker;

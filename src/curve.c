@@ -1,5 +1,7 @@
-/* Keys are text until libzmq gets them. A file is read through the descriptor whose owner and mode were checked. */
+/* Keys are text until libzmq gets them. */
 #include "curve.h"
+
+#include "guarded_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,38 +43,16 @@ bool curve_public_of(const char secret[CURVE_TEXT], char public[CURVE_TEXT])
 
 /* --- reading --- */
 
-static bool check_owner(const struct stat *status, bool is_secret, char *error, size_t size, const char *path)
+static FILE *open_file(const char *path, enum guarded_file kind, char *error, size_t size)
 {
-    if (!S_ISREG(status->st_mode))
-        return fail(error, size, path, "expected a regular file");
-    if (status->st_mode & S_IWOTH)
-        return fail(error, size, path, "everybody can write to it: expected a mode like 0600 (chmod o-w)");
-    if (!is_secret)
-        return true;
-    if (status->st_mode & (S_IRWXO | S_IWGRP))
-        return fail(error, size, path, "others can read or change it: expected mode 0600, or 0640 with a group of its own");
-    if (status->st_uid != geteuid() && status->st_uid != 0)
-        return fail(error, size, path, "it belongs to another user: expected this process's, or root");
-    return true;
-}
+    int fd = guarded_file_open(path, kind, error, size);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 
-static FILE *open_file(const char *path, bool is_secret, char *error, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat status;
-    FILE *file;
-
-    if (fd < 0 || fstat(fd, &status) < 0) {
+    if (fd >= 0 && !file) {
         fail(error, size, path, strerror(errno));
-    } else if (check_owner(&status, is_secret, error, size, path)) {
-        file = fdopen(fd, "r");
-        if (file)
-            return file;
-        fail(error, size, path, strerror(errno));
-    }
-    if (fd >= 0)
         close(fd);
-    return NULL;
+    }
+    return file;
 }
 
 /* The content of the next line that says something, without the space around it, or NULL. */
@@ -131,7 +111,7 @@ static bool read_key(FILE *file, const char *path, const char *name, const char 
 /* stdio has the secret in its buffer, which is made ours so that it can be wiped. */
 static bool read_file(const char *path, bool is_secret, char key[CURVE_TEXT], char *error, size_t size)
 {
-    FILE *file = open_file(path, is_secret, error, size);
+    FILE *file = open_file(path, is_secret ? GUARDED_SECRET : GUARDED_PUBLIC, error, size);
     char buffer[4096];
     bool done;
 
@@ -183,7 +163,7 @@ static bool read_keys(FILE *file, const char *path, struct curve_list *list, cha
 
 bool curve_read_list(const char *path, struct curve_list *list, char *error, size_t size)
 {
-    FILE *file = open_file(path, false, error, size);
+    FILE *file = open_file(path, GUARDED_PUBLIC, error, size);
     bool done;
 
     *list = (struct curve_list){0};
@@ -219,8 +199,10 @@ static bool write_file(const char *path, mode_t mode, const char *text, char *er
 
     if (fd < 0)
         return fail(error, size, path, strerror(errno));
-    if (write(fd, text, (size_t)length) == length && fchmod(fd, mode) == 0 && fsync(fd) == 0 && close(fd) == 0)
+    if (write(fd, text, (size_t)length) == length && fchmod(fd, mode) == 0 && fsync(fd) == 0) {
+        close(fd); /* nothing is left that could fail, and it must not be closed twice */
         return true;
+    }
     reason = errno;
     close(fd);
     unlink(path);

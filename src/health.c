@@ -1,6 +1,6 @@
 #include "health.h"
 
-#include "fcgi.h"
+#include "text.h"
 
 #include <errno.h>
 #include <netdb.h>

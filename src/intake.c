@@ -6,7 +6,6 @@
 #include "intake.h"
 
 #include "gate.h"
-#include "log.h"
 
 #include <errno.h>
 #include <stdio.h>

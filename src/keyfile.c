@@ -1,41 +1,26 @@
-/*
- * keyfile: reads key files. Who may be looked at is the open descriptor, not the path, so that nothing changes in between. What was read is
- * wiped; the keys that were made of it stay.
- */
+/* keyfile: reads key files. What was read is wiped; the keys that were made of it stay. */
 #include "keyfile.h"
 
+#include "guarded_file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+enum { MOST_BYTES = KEYFILE_MAX_BYTES + 1 }; /* one more shows that it is too large */
 
 struct content {
     char *bytes; /* owned */
     size_t size;
 };
 
-/* NULL: it is good. */
-static const char *fault_of(const struct stat *status)
-{
-    if (!S_ISREG(status->st_mode))
-        return "expected a regular file";
-    if (status->st_uid != geteuid() && status->st_uid != 0)
-        return "expected it to belong to the user that sidecast runs as, or to root";
-    if ((status->st_mode & 0077 & ~S_IRGRP) != 0)
-        return "expected nobody but its owner, and its group to read, to have permissions (chmod 0600 or 0640)";
-    if (status->st_size > KEYFILE_MAX_BYTES)
-        return "expected at most 256 KiB";
-    return NULL;
-}
-
 static bool read_all(int fd, struct content *content)
 {
     ssize_t got = 1;
 
-    while (got > 0 && content->size < KEYFILE_MAX_BYTES) {
-        got = read(fd, content->bytes + content->size, KEYFILE_MAX_BYTES - content->size);
+    while (got > 0 && content->size < MOST_BYTES) {
+        got = read(fd, content->bytes + content->size, MOST_BYTES - content->size);
         content->size += got > 0 ? (size_t)got : 0;
     }
     return got >= 0;
@@ -43,21 +28,22 @@ static bool read_all(int fd, struct content *content)
 
 static bool load(const char *path, struct content *content, char *error, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat status;
+    int fd = guarded_file_open(path, GUARDED_SECRET, error, size);
     const char *fault = NULL;
 
     *content = (struct content){0};
-    if (fd < 0 || fstat(fd, &status) < 0)
-        fault = strerror(errno);
-    else if (!(fault = fault_of(&status)) && !(content->bytes = malloc(KEYFILE_MAX_BYTES)))
+    if (fd < 0)
+        return false;
+    content->bytes = malloc(MOST_BYTES);
+    if (!content->bytes)
         fault = "no memory";
-    else if (!fault && !read_all(fd, content))
+    else if (!read_all(fd, content))
         fault = strerror(errno);
+    else if (content->size > KEYFILE_MAX_BYTES)
+        fault = "expected at most 256 KiB";
     if (fault)
         snprintf(error, size, "%s: %s", path, fault);
-    if (fd >= 0)
-        close(fd);
+    close(fd);
     return !fault;
 }
 

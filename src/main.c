@@ -5,7 +5,6 @@
 #include "log.h"
 #include "server.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,19 +53,11 @@ static bool read_config(struct settings *settings, void *context)
 {
     const struct command_line *line = context;
     struct config_error error;
-    FILE *file = NULL;
-    bool done;
 
-    if (line->file && !(file = fopen(line->file, "re"))) {
-        log_write(LOG_ERROR, "%s: %s", line->file, strerror(errno));
-        return false;
-    }
-    done = config_read(settings, file, line->file, line->overrides, &error);
-    if (file)
-        fclose(file);
-    if (!done)
-        log_write(LOG_ERROR, "%s", error.message);
-    return done;
+    if (config_load(settings, line->file, line->overrides, &error))
+        return true;
+    log_write(LOG_ERROR, "%s", error.message);
+    return false;
 }
 
 static int check_health(const struct settings *settings)

@@ -61,11 +61,6 @@ struct reading {
     bool has_option[OPTION_COUNT];
 };
 
-static bool no_memory(struct problem *problem)
-{
-    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
-}
-
 static bool bad_encoding(struct problem *problem)
 {
     return problem_set(problem, 400, "bad_option", "The query takes UTF-8, percent-encoded (a percent sign itself is %%25).");
@@ -84,7 +79,7 @@ static bool add_channel(struct reading *reading, struct span raw)
     if (value.broken || !text_is_channel(name))
         return problem_set(reading->problem, 400, "bad_channel",
                            "channel= takes names of 1 to 255 bytes of UTF-8 without control characters, spaces, commas and *.");
-    return names_add(&reading->post->channels, name) || no_memory(reading->problem);
+    return names_add(&reading->post->channels, name) || problem_no_memory(reading->problem);
 }
 
 static bool read_pair(struct reading *reading, struct span raw_key, struct span raw)
@@ -143,7 +138,7 @@ static bool write_options(struct reading *reading, char *const *params)
     }
     if (json->size > 0)
         text_append_string(json, "}");
-    return !json->failed || no_memory(reading->problem);
+    return !json->failed || problem_no_memory(reading->problem);
 }
 
 static bool is_json(const char *type)

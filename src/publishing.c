@@ -152,7 +152,7 @@ static bool read_post(struct connection *connection, char *const *params, struct
     if (!post_parse_take(post, params, &body, worker->settings, problem))
         return false;
     if (!is_read)
-        return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
+        return problem_no_memory(problem);
     return check_allowed(worker, post, params, problem);
 }
 

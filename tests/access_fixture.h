@@ -76,6 +76,20 @@ static inline const char *bearer(const char *claims)
     return with_token(0, "HTTP_AUTHORIZATION=Bearer ", claims, "");
 }
 
+/* What became of a row of data. With `got` the request has these names and patterns, else it was refused so. Returns which. */
+static inline bool assert_outcome(struct fixture *f, size_t row, bool good, const char *got, const char *got_patterns, int status, const char *code)
+{
+    if (good != (got != NULL))
+        fail_msg("row %zu: %d %s", row, good, f->problem.message);
+    if (!good) {
+        assert_problem(f, status, code);
+        return false;
+    }
+    assert_names(&f->request.channels, got);
+    assert_names(&f->request.patterns, got_patterns);
+    return true;
+}
+
 #define ACCESS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_access, tear_down_access)
 
 #endif

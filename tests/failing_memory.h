@@ -1,9 +1,9 @@
-/*
- * Allocations that fail: the one after `allocations_left` others. For programs linked with --wrap for malloc, calloc, realloc and strdup.
- * Include it behind replica_fixture.h.
- */
+/* Allocations that fail: the one after `allocations_left` others. For programs linked with --wrap for $(MEMORY) of the Makefile. */
 #ifndef FAILING_MEMORY_H
 #define FAILING_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
 
 static long allocations_left = -1; /* until one fails; below zero: none does */
 
@@ -11,10 +11,12 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
 char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t size);
 
 static bool fails(void)
 {
@@ -41,23 +43,9 @@ char *__wrap_strdup(const char *text)
     return fails() ? NULL : __real_strdup(text);
 }
 
-static int setup_with_memory(void **state)
+char *__wrap_strndup(const char *text, size_t size)
 {
-    allocations_left = -1;
-    return setup(state);
-}
-
-static int teardown_with_memory(void **state)
-{
-    allocations_left = -1;
-    return teardown(state);
-}
-
-/* Received bytes are ours: their memory must not be what fails. */
-static void client_with_room(struct client *client)
-{
-    client_init(client);
-    assert_non_null(text_reserve(&client->received, 1 << 16));
+    return fails() ? NULL : __real_strndup(text, size);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* Who may listen by what nginx grants, and what is public; and what lack of memory costs. */
 #include "access_fixture.h"
+#include "failing_memory.h"
 
 static void the_grant_alone_decides_where_there_is_one(void **state)
 {
@@ -46,15 +47,8 @@ static void the_grant_alone_decides_where_there_is_one(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         bool good = decide(f, rows[i].channels, rows[i].patterns, rows[i].query, bearer(CLAIMS(",\"channels\":[\"**\"]")));
 
-        if (good != (rows[i].got != NULL))
-            fail_msg("row %zu: %d %s", i, good, f->problem.message);
-        if (!good) {
-            assert_problem(f, rows[i].status, rows[i].code);
-            continue;
-        }
-        assert_names(&f->request.channels, rows[i].got);
-        assert_names(&f->request.patterns, rows[i].got_patterns);
-        assert_int_equal(f->request.expires_ms, 0);
+        if (assert_outcome(f, i, good, rows[i].got, rows[i].got_patterns, rows[i].status, rows[i].code))
+            assert_int_equal(f->request.expires_ms, 0);
     }
 }
 
@@ -94,14 +88,7 @@ static void the_public_may_have_by_name_what_public_patterns_match(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         bool good = decide(f, rows[i].query);
 
-        if (good != (rows[i].got != NULL))
-            fail_msg("row %zu: %d %s", i, good, f->problem.message);
-        if (!good) {
-            assert_problem(f, rows[i].status, rows[i].code);
-            continue;
-        }
-        assert_names(&f->request.channels, rows[i].got);
-        assert_names(&f->request.patterns, rows[i].got_patterns);
+        (void)assert_outcome(f, i, good, rows[i].got, rows[i].got_patterns, rows[i].status, rows[i].code);
     }
 }
 
@@ -181,61 +168,29 @@ static void of_two_ends_the_earlier_holds(void **state)
 
 /* --- memory --- */
 
-static unsigned allocations, fail_at; /* the allocation of this number fails, counted from 1; 0: none */
-
-void *__real_malloc(size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return ++allocations == fail_at ? NULL : __real_malloc(size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return ++allocations == fail_at ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return ++allocations == fail_at ? NULL : __real_strdup(text);
-}
-
-char *__wrap_strndup(const char *text, size_t size)
-{
-    return ++allocations == fail_at ? NULL : __real_strndup(text, size);
-}
-
 static void lack_of_memory_anywhere_refuses_this_request_alone(void **state)
 {
     struct fixture *f = *state;
     const char *token = bearer(CLAIMS(",\"sub\":\"me\",\"channels\":[\"a\",\"b*\",\"c\"],\"publish\":[\"d\"]"));
-    unsigned rounds = 0;
+    long rounds = 0;
     bool good;
 
     do {
-        allocations = 0;
-        fail_at = ++rounds;
+        allocations_left = rounds++;
         good = identify(f, ACCESS_LISTEN, STRINGS(token, "SIDECAST_EXPIRES=1800000050"), 2);
+        allocations_left = -1;
         if (!good)
             assert_problem(f, 500, "no_memory");
     } while (!good);
     assert_in_range(rounds, 8, 20);
     rounds = 0;
     do {
-        allocations = 0;
-        fail_at = ++rounds;
+        allocations_left = rounds++;
         good = identify(f, ACCESS_LISTEN, STRINGS("SIDECAST_CHANNELS=a,b", "SIDECAST_PATTERNS=c*", "SIDECAST_CLIENT=me"), 3);
+        allocations_left = -1;
         if (!good)
             assert_problem(f, 500, "no_memory");
     } while (!good);
-    fail_at = 0;
     assert_in_range(rounds, 6, 12);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -286,6 +287,31 @@ static void a_file_that_cannot_be_read_is_an_error(void **state)
     fclose(directory);
 }
 
+static void a_file_is_named_by_its_path_or_there_is_none(void **state)
+{
+    static char quiet[] = "--log.level=error";
+    struct settings settings;
+    struct config_error error;
+    char path[] = "/tmp/sidecast-config-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_int_equal(write(fd, "[poll]\ntimeout = 7s\n", 20), 20);
+    close(fd);
+    assert_true(config_load(&settings, path, (char *[]){quiet, NULL}, &error));
+    assert_int_equal(settings.poll_timeout, 7000);
+    assert_int_equal(settings.log_level, LOG_ERROR);
+    config_finish(&settings);
+    assert_true(config_load(&settings, NULL, NULL, &error));
+    assert_int_equal(settings.poll_timeout, 25000);
+    config_finish(&settings);
+    unlink(path);
+    assert_false(config_load(&settings, path, NULL, &error));
+    assert_memory_equal(error.message, path, strlen(path));
+    assert_string_equal(error.message + strlen(path), ": No such file or directory");
+    config_finish(&settings); /* fine after an error, too */
+}
+
 static void a_rule_holds_the_general_values_wherever_they_stand(void **state)
 {
     struct settings settings;
@@ -491,6 +517,7 @@ int main(void)
         cmocka_unit_test(answers_can_be_switched_off),
         cmocka_unit_test(bytes_that_end_a_c_string_are_an_error),
         cmocka_unit_test(a_file_that_cannot_be_read_is_an_error),
+        cmocka_unit_test(a_file_is_named_by_its_path_or_there_is_none),
         cmocka_unit_test(a_rule_holds_the_general_values_wherever_they_stand),
         cmocka_unit_test(errors_of_rules_name_their_line),
         cmocka_unit_test(the_command_line_wins_and_replaces_lists),

@@ -1,4 +1,4 @@
-/* The patterns that somebody listens to. Linked with --wrap for pattern_matches, malloc and calloc: calls are counted, allocations may fail. */
+/* The patterns that somebody listens to. Linked with --wrap for pattern_matches, whose calls are counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,38 +7,19 @@
 
 #include <cmocka.h>
 
+#include "failing_memory.h"
 #include "interests.h"
 #include "pattern.h"
 
 static unsigned long matched;
-static long allocations_left = -1; /* until one fails; below zero: none does */
 
 bool __real_pattern_matches(struct span pattern, struct span name);
 bool __wrap_pattern_matches(struct span pattern, struct span name);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
 
 bool __wrap_pattern_matches(struct span pattern, struct span name)
 {
     matched++;
     return __real_pattern_matches(pattern, name);
-}
-
-static bool fails(void)
-{
-    return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
 }
 
 /* How many shares there are in what matches. */

@@ -1,9 +1,5 @@
-/*
- * Joining and leaving, and what lack of memory costs: the n-th allocation of a scenario fails, for each n.
- * Linked with --wrap for malloc, calloc, realloc and strdup.
- */
-#include "replica_fixture.h"
-#include "failing_memory.h"
+/* Joining and leaving, and what lack of memory costs: the n-th allocation of a scenario fails, for each n. */
+#include "failing_replica.h"
 
 /* --- join and leave --- */
 

@@ -14,7 +14,7 @@
 // - With tokens in the URL it gets a new one when the old one expires, and goes on from its cursor.
 //
 // Options: token(): a promise of the token to go into the URL, asked for again when that expires; with a token in a cookie there is
-// nothing to do. gap({after, oldest, channels}): history has lost messages after the cursor, load the page's data anew; a long
+// nothing to do here, the page renews the cookie in time. gap({after, oldest, channels}): history has lost messages after the cursor, load the page's data anew; a long
 // poll does not say in which channels, `channels` is null then. state(name, problem): 'connecting', 'stream', 'poll',
 // 'waiting' (to try again), 'closed'; if an answer ended it, `problem` is {status, error, message}. stream: false for long
 // polls only. withCredentials: cookies to another origin. openWithin: ms after which a stream does not get through; pollFor:

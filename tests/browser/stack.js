@@ -43,12 +43,12 @@ export class Stack {
     #options;
     #phpFpm;
 
-    /** Starts nginx, php-fpm and sidecast, with `options` (--section.option=value) for the last. */
-    static async start({ options = [] } = {}) {
+    /** Starts nginx, php-fpm and sidecast, with `options` (--section.option=value) and a `secret` for tokens for the last. */
+    static async start({ options = [], secret } = {}) {
         const stack = new Stack();
-        stack.#options = options;
         mkdirSync(join(ROOT, 'build/browser'), { recursive: true });
         stack.#dir = mkdtempSync(join(ROOT, 'build/browser/run-'));
+        stack.#options = secret ? [...options, stack.#writeSecret(secret)] : options;
         stack.port = await freePort();
         stack.url = `http://127.0.0.1:${stack.port}`;
         stack.#phpFpm = 'php-fpm' + (await output('php', ['-r', 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;']));
@@ -102,6 +102,11 @@ export class Stack {
         return (await fetch(`${this.url}/chat.php`, { method: 'POST', body })).status === 204;
     }
 
+    /** Publishes as an operator does. Returns whether it was taken. */
+    async publish(channel, data) {
+        return await exitCode(`${ROOT}/build/check/sidecast`, ['publish', `--endpoint=ipc://${this.#dir}/confirm.sock`, channel, data]) === 0;
+    }
+
     log(name) {
         return readFileSync(`${this.#dir}/${name}.log`, 'utf8').slice(-3000);
     }
@@ -130,6 +135,11 @@ export class Stack {
             await once(child, 'exit');
         }
         return child.exitCode ?? child.signalCode;
+    }
+
+    #writeSecret(secret) {
+        writeFileSync(`${this.#dir}/secret`, secret, { mode: 0o600 });
+        return `--token.secret_file=${this.#dir}/secret`;
     }
 
     #writeConfiguration() {

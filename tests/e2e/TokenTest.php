@@ -180,7 +180,7 @@ final class TokenTest extends EndToEndTestCase
         self::assertSame([200, 200], [$this->answer($tokens['old']), $this->answer($tokens['new'])]);
 
         chmod($file, 0644);
-        $this->reload('/keys\.json: expected nobody but its owner.*stay as they were/');
+        $this->reload('/keys\.json: others can read or change it.*stay as they were/');
         file_put_contents($file, '{"keys":[{}]}');
         chmod($file, 0600);
         $this->reload('/keys\.json: key 1: expected "alg".*stay as they were/');
@@ -194,7 +194,7 @@ final class TokenTest extends EndToEndTestCase
         $stream->expect('still here');
     }
 
-    /** @testWith [420, "expected nobody but its owner"]
+    /** @testWith [420, "others can read or change it"]
      *            [384, "at least 32 bytes"]
      */
     public function test_a_bad_key_file_stops_the_start(int $mode, string $says): void
