@@ -114,31 +114,38 @@ final class ActivationTest extends EndToEndTestCase
         self::assertStringContainsString('which was passed in', $process->err->text);
     }
 
-    /** Some come before the end, some while nobody is there, some during the start. */
+    /** Some come just before the end, some while the streams end, some while nobody is there, some during the start. */
     public function test_nobody_is_refused_between_two_processes(): void
     {
-        $daemon = $this->startPassed();
+        $daemon = $this->startPassed(['hub.drain' => '500ms']);
+        $streams = array_map(static fn () => $daemon->fastcgi()->listen('channel=news'), range(1, 10));
+        foreach ($streams as $stream) {
+            $stream->opened();
+        }
         $answers = [];
-        $ask = function (int $count) use (&$answers, $daemon): void {
+        $ask = static function (int $count, string $query, array $params) use (&$answers, $daemon): void {
             for ($i = 0; $i < $count; $i++) {
-                $answers[] = $daemon->fastcgi()->request(FastCgi::params('', ['SIDECAST_ENDPOINT' => 'health']));
+                $answers[] = $daemon->fastcgi()->request(FastCgi::params($query, $params));
             }
         };
         $daemon->process->signal(SIGSTOP);
-        $ask(20);
+        $ask(20, '', ['SIDECAST_ENDPOINT' => 'health']);
         $daemon->process->signal(SIGTERM);
         $daemon->process->signal(SIGCONT);
+        $daemon->process->waitForLog('/stop: clients=/');
+        // a process that ends answers 503
+        $poll = ['channel=news', ['HTTP_ACCEPT' => 'application/json']];
         while ($daemon->process->isRunning()) {
-            $ask(10);
-            $this->pass(0.01);
+            $ask(5, ...$poll);
+            $this->pass(0.02);
         }
         $daemon->assertCleanEnd();
-        $ask(150);
+        $ask(150, ...$poll);
         $daemon->launch();
-        $ask(150);
+        $ask(150, ...$poll);
         foreach ($answers as $number => $answer) {
             $answer->wait();
-            self::assertSame([200, false], [$answer->status, $answer->cut], "request $number of " . count($answers));
+            self::assertSame([200, false], [$answer->status, $answer->cut], "request $number of " . count($answers) . ": $answer->body");
         }
         self::assertGreaterThan(320, count($answers));
     }
