@@ -8,6 +8,7 @@
 
 #include <ev.h>
 
+struct activation;
 struct settings;
 
 struct acceptor_socket {
@@ -32,16 +33,23 @@ struct acceptor {
     size_t limit;                     /* of connections that were dealt out and are not closed */
     int reserve;                      /* a descriptor to give up when there are no others; -1: given up */
     bool is_paused;
+    bool leaves_passed;               /* who waits at a socket that was passed in is the next process's */
+    bool is_stopped;
     struct acceptor_owner owner;
     ev_timer retry;                   /* while descriptors lack */
     struct log_limit log_limit;
 };
 
-/* Listens on all of fastcgi.listen. False: `error` says why, and nothing is left open. */
-bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct settings *settings, struct inbox **inboxes,
-                   size_t inbox_count, size_t limit, char *error, size_t size) __attribute__((warn_unused_result));
-/* Before the end: takes who waits already, so that they are answered and not cut. */
-void acceptor_take_waiting(struct acceptor *acceptor);
+/* Listens on all of fastcgi.listen, or on what was passed in (NULL: nothing). False: `error` says why, and nothing is left open. */
+bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct settings *settings, const struct activation *passed,
+                   struct inbox **inboxes, size_t inbox_count, size_t limit, char *error, size_t size) __attribute__((warn_unused_result));
+/* Accepts no more at sockets that were passed in: a connect waits there for the next process. */
+void acceptor_leave_passed(struct acceptor *acceptor);
+/*
+ * The end of accepting. At sockets of our own who waits already is taken, so that they are answered and not cut; then the files go, and nobody is let in.
+ * Those that were passed in stay open, for whoever comes.
+ */
+void acceptor_stop(struct acceptor *acceptor);
 /* Stops accepting, removes the socket files and closes. */
 void acceptor_finish(struct acceptor *acceptor);
 /* A connection was closed, or became idle. */

@@ -53,6 +53,8 @@ void crew_set_offers(struct crew *crew, struct offers *offers);
 
 /* Gives an order to each worker. */
 void crew_order(struct crew *crew, enum worker_order order);
+/* Whether each worker's loop has turned since the last call that said so, or there is no thread. */
+bool crew_is_alive(struct crew *crew);
 /* Returns when each inbox has room. */
 void crew_wait_for_room(struct crew *crew);
 /* Connections that were dealt out and are not closed. */

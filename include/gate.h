@@ -19,14 +19,18 @@
 /* Before the first publish endpoint. `limit`: connections at once over all of them. False: no memory or descriptor. */
 bool gate_init(size_t limit) __attribute__((warn_unused_result));
 void gate_finish(void);
-/* libzmq will accept on this descriptor. `answers`: publishers get answers there, so gate_shut_reading leaves them alone. */
-void gate_guard(int listening_fd, bool answers);
+/*
+ * libzmq will accept on this descriptor. `answers`: publishers get answers there, so gate_shut_reading leaves them alone. `is_passed`: another process
+ * has the socket, too.
+ */
+void gate_guard(int listening_fd, bool answers, bool is_passed);
 /* The descriptor is going to be closed. */
 void gate_unguard(int listening_fd);
 
 /*
  * Takes no new publishers, and no more from those who get no answers: what they have written can still be read, then libzmq sees the end. A local publisher's next write fails at once
- * (EPIPE), so that nothing is handed over that nobody will read; over TCP the kernel goes on taking bytes.
+ * (EPIPE), so that nothing is handed over that nobody will read; over TCP the kernel goes on taking bytes. New ones are refused, but on a socket that
+ * was passed in they wait, not accepted, for the next process.
  */
 void gate_shut_reading(void);
 

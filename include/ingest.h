@@ -30,11 +30,11 @@ struct ingest {
 };
 
 /*
- * Listens on publish.listen and publish.confirm_listen. `room` is heard on this loop. A publisher beyond publish.max_connections, or without a
+ * Listens on publish.listen and publish.confirm_listen, or on what was passed in (NULL: nothing). `room` is heard on this loop. A publisher beyond publish.max_connections, or without a
  * descriptor for it, is closed at once (gate.h). False: `error` says why, nothing is left.
  */
-bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct bell *room,
-                 struct state *state, char *error, size_t size) __attribute__((warn_unused_result));
+bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, const struct activation *passed, struct hub *hub,
+                 struct bell *room, struct state *state, char *error, size_t size) __attribute__((warn_unused_result));
 /* Reads publish.curve_clients_file anew. If it cannot be read that is logged, and the old list holds. Publishers that are there stay. */
 void ingest_reload(struct ingest *ingest, const struct settings *settings);
 /*

@@ -5,6 +5,7 @@
 #ifndef INTAKE_H
 #define INTAKE_H
 
+#include "activation.h"
 #include "listener.h"
 #include "metrics.h"
 #include "settings.h"
@@ -51,8 +52,8 @@ struct intake_message {
 /* Without endpoints; wakes the loop from now on. False: errno says why; intake_close is to be called all the same. */
 bool intake_open(struct intake *intake, struct ev_loop *loop, void *zmq, const struct settings *settings, const struct intake_kind *kind)
     __attribute__((warn_unused_result));
-/* Listens on `name`, `ipc://…` or `tcp://…`, too. False: `error` says why. */
-bool intake_listen(struct intake *intake, const struct settings *settings, const char *name, char *error, size_t size)
+/* Listens on `place`, `ipc://…` or `tcp://…`, too. False: `error` says why. */
+bool intake_listen(struct intake *intake, const struct settings *settings, const struct activation_place *place, char *error, size_t size)
     __attribute__((warn_unused_result));
 
 void intake_message_init(struct intake_message *message);
@@ -64,7 +65,7 @@ bool intake_receive(struct intake *intake, struct intake_message *message) __att
 /* Counts publishers that left or failed since; whether there were any events. To be called before every sleep. */
 bool intake_take_events(struct intake *intake, struct metrics *metrics);
 
-/* The socket files go: no new connection finds them. */
+/* The socket files go: no new connection finds them. Those of sockets that were passed in stay. */
 void intake_unlink(struct intake *intake);
 /* Ends all connections. What was received can still be read, what was not yet sent is lost. */
 void intake_unbind(struct intake *intake);

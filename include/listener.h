@@ -13,6 +13,7 @@ struct listener {
     dev_t device;   /* of the socket file, so that we never remove somebody else's */
     ino_t inode;
     char address[128]; /* what it listens on, with the port that was chosen: `/path` or `host:port` */
+    bool is_passed;    /* somebody else has the socket, too (activation.h): whoever waits to be accepted can be left to the next process */
 };
 
 struct listener_options {
@@ -27,6 +28,11 @@ struct listener_options {
  */
 bool listener_open(struct listener *listener, const char *address, const struct listener_options *options, char *error, size_t size)
     __attribute__((warn_unused_result));
+
+/* Takes over a socket that listens on `address` and was made by somebody else, with its file: that is never removed. */
+void listener_adopt(struct listener *listener, int fd, const char *address);
+/* `/path` or `host:port` of a socket. False: it is at neither. */
+bool listener_name(int fd, char *address, size_t size);
 
 /* Removes the socket file, if it is still ours. No new connection finds it then. */
 void listener_unlink(struct listener *listener);

@@ -82,6 +82,8 @@ void replica_apply_take(struct replica *replica, struct message *message);
 bool replica_flush(struct replica *replica);
 /* Does what is due at `now_ms`. */
 void replica_run_timeouts(struct replica *replica);
+/* Ends each subscriber cleanly within `window_ms`, at a moment of its own. */
+void replica_spread_ends(struct replica *replica, int64_t window_ms);
 /* The settings changed: channels take over their policies. */
 void replica_reload(struct replica *replica);
 

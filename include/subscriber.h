@@ -65,6 +65,7 @@ struct subscriber {
     bool is_envelope : 1;
     bool is_ending : 1;               /* the end of the stream is to be written */
     bool may_expire : 1;              /* at ends_ms its permission ends */
+    bool ends_early : 1;              /* ends_ms was moved to before that: the server stops */
     bool is_last : 1;                 /* `half` is the end of the response */
     bool is_pinned : 1;               /* `half` is in replica->pins */
     bool poll_gap : 1;                /* the long-poll's answer says "gap": true */
@@ -95,13 +96,16 @@ void subscriber_free_parts(struct subscriber *subscriber);
 /* Ends the response: an event stream cleanly, a long-poll with an empty answer. */
 void subscriber_end(struct replica *replica, struct subscriber *subscriber);
 
+/* Ends it so at `ends_ms`, if that is sooner than it would end anyway. Who is blocked then ends when it is not. */
+void subscriber_end_by(struct replica *replica, struct subscriber *subscriber, int64_t ends_ms);
+
 /* Takes it off everything; io->left is called with `reason`. Fine for one that is out. */
 void subscriber_leave(struct replica *replica, struct subscriber *subscriber, enum leave_reason reason);
 
 /* The socket takes bytes again. */
 void subscriber_writable(struct replica *replica, struct subscriber *subscriber);
 
-/* Its permission has ended: nothing more is for it. */
+/* Its permission has ended, or the server stops and may not wait until it does: nothing more is for it. */
 bool subscriber_has_expired(const struct replica *replica, const struct subscriber *subscriber);
 
 /* Its deadline came: heartbeat, end, or too slow. */

@@ -30,6 +30,8 @@ enum worker_order {
     WORKER_RELOAD = 4,     /* the settings changed */
     WORKER_STAND = 8,      /* calls worker->stand */
     WORKER_STOP = 16,      /* leaves its loop */
+    WORKER_SPREAD = 32,    /* ends streams one by one within hub.drain, closes idle connections, refuses what still comes */
+    WORKER_ANSWER = 64,    /* nothing: that the order is gone shows that the loop turns */
 };
 
 /* What a worker tells those around it, on its own thread. All but closed_one may be NULL. */

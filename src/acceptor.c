@@ -4,6 +4,7 @@
  */
 #include "acceptor.h"
 
+#include "activation.h"
 #include "clock.h"
 #include "settings.h"
 
@@ -47,9 +48,16 @@ static void pause_accepting(struct acceptor *acceptor)
         ev_io_stop(acceptor->loop, &acceptor->sockets[i].watcher);
 }
 
+static void watch_all(struct acceptor *acceptor)
+{
+    for (size_t i = 0; i < acceptor->socket_count; i++)
+        if (!acceptor->leaves_passed || !acceptor->sockets[i].listener.is_passed)
+            ev_io_start(acceptor->loop, &acceptor->sockets[i].watcher);
+}
+
 void acceptor_go_on(struct acceptor *acceptor)
 {
-    if (!acceptor->sockets)
+    if (!acceptor->sockets || acceptor->is_stopped)
         return;
     if (acceptor->reserve < 0)
         acceptor->reserve = open_reserve();
@@ -61,8 +69,7 @@ void acceptor_go_on(struct acceptor *acceptor)
     }
     acceptor->is_paused = false;
     ev_timer_stop(acceptor->loop, &acceptor->retry);
-    for (size_t i = 0; i < acceptor->socket_count; i++)
-        ev_io_start(acceptor->loop, &acceptor->sockets[i].watcher);
+    watch_all(acceptor);
 }
 
 /* That of the worker with the fewest connections. Equals take turns. */
@@ -160,11 +167,29 @@ static void on_connect(struct ev_loop *loop, ev_io *watcher, int events)
     }
 }
 
-void acceptor_take_waiting(struct acceptor *acceptor)
+void acceptor_leave_passed(struct acceptor *acceptor)
 {
+    acceptor->leaves_passed = true;
     for (size_t i = 0; i < acceptor->socket_count; i++)
-        while (!is_full(acceptor) && accept_one(acceptor, acceptor->sockets[i].listener.fd))
+        if (acceptor->sockets[i].listener.is_passed)
+            ev_io_stop(acceptor->loop, &acceptor->sockets[i].watcher);
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+    acceptor_leave_passed(acceptor);
+    for (size_t i = 0; i < acceptor->socket_count; i++) {
+        struct acceptor_socket *socket = &acceptor->sockets[i];
+
+        if (socket->listener.is_passed)
+            continue;
+        while (!is_full(acceptor) && accept_one(acceptor, socket->listener.fd))
             ;
+        ev_io_stop(acceptor->loop, &socket->watcher);
+        listener_close(&socket->listener);
+    }
+    ev_timer_stop(acceptor->loop, &acceptor->retry);
+    acceptor->is_stopped = true;
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -174,26 +199,37 @@ static void on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
     acceptor_go_on(watcher->data);
 }
 
-bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct settings *settings, struct inbox **inboxes,
-                   size_t inbox_count, size_t limit, char *error, size_t size)
+static bool open_socket(struct acceptor_socket *socket, const struct settings *settings, const struct activation_place *place, char *error,
+                        size_t size)
 {
-    const struct string_list *addresses = &settings->fastcgi_listen;
     struct listener_options options = {settings->fastcgi_mode, settings->fastcgi_group, (int)settings->fastcgi_backlog};
+
+    if (place->fd < 0)
+        return listener_open(&socket->listener, place->name, &options, error, size);
+    listener_adopt(&socket->listener, place->fd, place->name);
+    return true;
+}
+
+bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct settings *settings, const struct activation *passed,
+                   struct inbox **inboxes, size_t inbox_count, size_t limit, char *error, size_t size)
+{
+    size_t count = activation_count(passed, ACTIVATION_FASTCGI, &settings->fastcgi_listen);
 
     *acceptor = (struct acceptor){.loop = loop, .inboxes = inboxes, .inbox_count = inbox_count, .limit = limit};
     acceptor->reserve = open_reserve();
     ev_timer_init(&acceptor->retry, on_retry, 0., 1.);
     acceptor->retry.data = acceptor;
-    acceptor->sockets = calloc(addresses->count, sizeof *acceptor->sockets);
+    acceptor->sockets = calloc(count, sizeof *acceptor->sockets);
     if (!acceptor->sockets || acceptor->reserve < 0) {
         snprintf(error, size, "%s", strerror(errno));
         acceptor_finish(acceptor);
         return false;
     }
-    for (size_t i = 0; i < addresses->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct acceptor_socket *socket = &acceptor->sockets[i];
+        struct activation_place place = activation_place(passed, ACTIVATION_FASTCGI, &settings->fastcgi_listen, i);
 
-        if (!listener_open(&socket->listener, addresses->items[i], &options, error, size)) {
+        if (!open_socket(socket, settings, &place, error, size)) {
             acceptor_finish(acceptor);
             return false;
         }
@@ -201,7 +237,7 @@ bool acceptor_init(struct acceptor *acceptor, struct ev_loop *loop, const struct
         ev_io_init(&socket->watcher, on_connect, socket->listener.fd, EV_READ);
         socket->watcher.data = acceptor;
         ev_io_start(loop, &socket->watcher);
-        log_write(LOG_NOTICE, "fastcgi listens on %s", socket->listener.address);
+        log_write(LOG_NOTICE, "fastcgi listens on %s%s", socket->listener.address, socket->listener.is_passed ? ", which was passed in" : "");
     }
     return true;
 }

@@ -219,7 +219,7 @@ static void gather(struct replica *replica, struct subscriber *subscriber, struc
         return;
     /* What comes after the end of its permission is not for it; what it lacks from before it gets with a new one. */
     if (subscriber_has_expired(replica, subscriber)) {
-        gather_end(batch, expired_end(subscriber, batch->cursor));
+        gather_end(batch, subscriber->ends_early ? framings[subscriber->framing]->end(subscriber->request_id) : expired_end(subscriber, batch->cursor));
         return;
     }
     gather_gap(replica, subscriber, batch);

@@ -181,6 +181,16 @@ void crew_order(struct crew *crew, enum worker_order order)
         worker_order(&crew->members[i].worker, order);
 }
 
+bool crew_is_alive(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->running; i++)
+        if ((atomic_load(&crew_worker(crew, i)->orders) & WORKER_ANSWER) != 0)
+            return false;
+    for (size_t i = 0; i < crew->running; i++)
+        worker_order(crew_worker(crew, i), WORKER_ANSWER);
+    return true;
+}
+
 static bool has_room(struct crew *crew)
 {
     for (size_t i = 0; i < crew->count; i++)

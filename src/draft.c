@@ -355,6 +355,21 @@ static bool check_frame_bytes(struct draft *draft)
     return fail_option(draft, origin, &options[OPTION_publish_max_frame_bytes], expected, value);
 }
 
+static bool check_drain(struct draft *draft)
+{
+    const struct settings *settings = draft->settings;
+    struct origin origin = draft->given[OPTION_hub_drain];
+    char expected[96], value[32];
+
+    if (settings->hub_drain < settings->hub_stop_timeout)
+        return true;
+    if (!is_given(origin))
+        origin = draft->given[OPTION_hub_stop_timeout];
+    snprintf(expected, sizeof expected, "hub.drain to be below hub.stop_timeout (%" PRId64 "ms)", settings->hub_stop_timeout);
+    snprintf(value, sizeof value, "%" PRId64 "ms", settings->hub_drain);
+    return fail_option(draft, origin, &options[OPTION_hub_drain], expected, value);
+}
+
 static bool check_publishers(struct draft *draft)
 {
     const struct settings *settings = draft->settings;
@@ -393,7 +408,7 @@ bool draft_end(struct draft *draft)
     if (!set_defaults(draft) ||
         !check_listed(draft, &options[OPTION_fastcgi_listen]) ||
         !check_loopback(draft, &options[OPTION_fastcgi_listen], settings->fastcgi_insecure, "fastcgi.insecure = yes") ||
-        !check_publishers(draft) || !check_frame_bytes(draft))
+        !check_publishers(draft) || !check_frame_bytes(draft) || !check_drain(draft))
         return false;
     resolve_rules(draft->settings);
     return true;

@@ -37,6 +37,7 @@ struct publisher {
 struct guarded {
     int fd;
     bool answers;
+    bool is_passed; /* the next process accepts who waits here when the gate is shut */
 };
 
 /* accept4 has no argument to carry a context, so this is the process's. */
@@ -49,10 +50,14 @@ static struct {
     int64_t in_vain_ms; /* monotonic clock: when a sweep last found that nobody had left */
     struct guarded guarded[GUARDED_MAX];
     size_t guarded_count;
+    bool is_shut;
     int reserve; /* a descriptor to give up when there are no others; -1: none */
     atomic_uchar *marks; /* by descriptor, enum mark; owned */
     int mark_count;
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .reserve = -1};
+
+/* What this thread last waited on: libzmq's accepts between two waits. */
+static _Thread_local int waited_on = -1;
 
 static int open_reserve(void)
 {
@@ -91,6 +96,7 @@ bool gate_init(size_t limit)
     gate.count = 0;
     gate.in_vain_ms = 0;
     gate.guarded_count = 0;
+    gate.is_shut = false;
     gate.reserve = open_reserve();
     if (gate.publishers && gate.reserve >= 0 && make_marks())
         return true;
@@ -113,11 +119,11 @@ void gate_finish(void)
     pthread_mutex_unlock(&gate.lock);
 }
 
-void gate_guard(int listening_fd, bool answers)
+void gate_guard(int listening_fd, bool answers, bool is_passed)
 {
     pthread_mutex_lock(&gate.lock);
     if (gate.guarded_count < GUARDED_MAX)
-        gate.guarded[gate.guarded_count++] = (struct guarded){listening_fd, answers};
+        gate.guarded[gate.guarded_count++] = (struct guarded){listening_fd, answers, is_passed};
     pthread_mutex_unlock(&gate.lock);
 }
 
@@ -130,19 +136,13 @@ void gate_unguard(int listening_fd)
     pthread_mutex_unlock(&gate.lock);
 }
 
-static bool is_guarded(int listening_fd, bool *answers)
+/* With the lock held. NULL: libzmq does not accept on it, or is not to be bounded. */
+static const struct guarded *find_guarded(int listening_fd)
 {
-    bool guarded = false;
-
-    *answers = false;
-    pthread_mutex_lock(&gate.lock);
     for (size_t i = 0; i < gate.guarded_count; i++)
-        if (gate.guarded[i].fd == listening_fd) {
-            guarded = true;
-            *answers = gate.guarded[i].answers;
-        }
-    pthread_mutex_unlock(&gate.lock);
-    return guarded;
+        if (gate.guarded[i].fd == listening_fd)
+            return &gate.guarded[i];
+    return NULL;
 }
 
 static ino_t inode_of(int fd)
@@ -163,12 +163,12 @@ static void sweep(void)
     gate.count = kept;
 }
 
+/* With the lock held. */
 static bool admit(int fd, bool is_answered)
 {
     int64_t now_ms = clock_monotonic_ms();
     bool admitted;
 
-    pthread_mutex_lock(&gate.lock);
     if (gate.count == gate.limit && now_ms >= gate.in_vain_ms + SWEEP_PAUSE_MS) {
         sweep();
         if (gate.count == gate.limit)
@@ -179,7 +179,6 @@ static bool admit(int fd, bool is_answered)
         gate.publishers[gate.count++] = (struct publisher){fd, is_answered, inode_of(fd)};
     else
         gate.refused++;
-    pthread_mutex_unlock(&gate.lock);
     return admitted;
 }
 
@@ -187,6 +186,7 @@ void gate_shut_reading(void)
 {
     pthread_mutex_lock(&gate.lock);
     sweep();
+    gate.is_shut = true;
     gate.limit = 0; /* who comes back waits for the next server */
     for (size_t i = 0; i < gate.count; i++)
         if (!gate.publishers[i].is_answered)
@@ -217,13 +217,12 @@ uint64_t gate_refused(void)
 
 /*
  * There is no descriptor for the connection that waits: the reserve takes it, so that it can be closed instead of waking libzmq's thread for ever.
- * If another thread was faster to use the reserve's, the next call tries again.
+ * If another thread was faster to use the reserve's, the next call tries again. With the lock held.
  */
 static void refuse_with_reserve(int listening_fd)
 {
     int accepted;
 
-    pthread_mutex_lock(&gate.lock);
     if (gate.reserve >= 0)
         close(gate.reserve);
     accepted = (int)syscall(SYS_accept4, listening_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -232,12 +231,20 @@ static void refuse_with_reserve(int listening_fd)
         gate.refused++;
     }
     gate.reserve = open_reserve();
-    pthread_mutex_unlock(&gate.lock);
 }
 
 static bool is_lack(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* Nobody is accepted, and libzmq's thread is woken for it no more; that its poller removes the descriptor later is fine (publisher_epoll_ctl). */
+static int leave_waiting(int listening_fd)
+{
+    if (syscall(SYS_epoll_ctl, waited_on, EPOLL_CTL_DEL, listening_fd, NULL) == 0)
+        set_mark(listening_fd, MARK_PUBLISHER_OUT);
+    errno = EAGAIN;
+    return -1;
 }
 
 /* On a guarded socket: what libzmq is told instead of `accepted`, or of errno when that is -1. */
@@ -253,13 +260,21 @@ static int guard(int listening_fd, int accepted, bool answers)
     return -1;
 }
 
+/* The lock is held over the call: whoever is accepted was let in before the gate was shut. */
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
-    int accepted = (int)syscall(SYS_accept4, fd, address, length, flags);
-    bool answers, guarded = is_guarded(fd, &answers);
+    const struct guarded *guarded;
+    int accepted;
 
-    if (guarded)
-        accepted = guard(fd, accepted, answers);
+    pthread_mutex_lock(&gate.lock);
+    guarded = find_guarded(fd);
+    if (guarded && guarded->is_passed && gate.is_shut)
+        accepted = leave_waiting(fd);
+    else if (guarded)
+        accepted = guard(fd, (int)syscall(SYS_accept4, fd, address, length, flags), guarded->answers);
+    pthread_mutex_unlock(&gate.lock);
+    if (!guarded)
+        accepted = (int)syscall(SYS_accept4, fd, address, length, flags);
     if (accepted >= 0)
         set_mark(accepted, guarded ? MARK_PUBLISHER : MARK_NONE);
     return accepted;
@@ -297,6 +312,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 {
     int count = epoll_pwait(epoll, events, most, timeout, NULL);
 
+    waited_on = epoll;
     for (int i = 0; i < count; i++)
         if ((events[i].events & EPOLLIN) != 0)
             events[i].events &= ~(uint32_t)(EPOLLHUP | EPOLLERR);

@@ -164,15 +164,25 @@ static bool has_curve(const struct intake_kind *kind, const char *name)
     return kind->curve_secret && strncmp(name, "tcp://", strlen("tcp://")) == 0;
 }
 
-/* The socket for those of `names` that are, or are not, to have CURVE, if there are any. */
-static bool open_intake(struct ingest *ingest, const struct settings *settings, const struct string_list *names, bool with_curve,
-                        struct intake_kind kind, char *error, size_t size)
+/* Where publishers of one kind come. */
+struct source {
+    enum activation_name name;
+    const struct string_list *configured;
+    const struct activation *passed;
+    struct intake_kind kind;
+};
+
+/* The socket for those places that are, or are not, to have CURVE, if there are any. */
+static bool open_intake(struct ingest *ingest, const struct settings *settings, const struct source *source, bool with_curve, char *error, size_t size)
 {
     struct intake *intake = NULL;
-    struct intake_kind own = {kind.answers, with_curve ? kind.curve_secret : NULL};
+    struct intake_kind own = {source->kind.answers, with_curve ? source->kind.curve_secret : NULL};
+    size_t count = activation_count(source->passed, source->name, source->configured);
 
-    for (size_t i = 0; i < names->count; i++) {
-        if (has_curve(&kind, names->items[i]) != with_curve)
+    for (size_t i = 0; i < count; i++) {
+        struct activation_place place = activation_place(source->passed, source->name, source->configured, i);
+
+        if (has_curve(&source->kind, place.name) != with_curve)
             continue;
         if (!intake) {
             intake = &ingest->intakes[ingest->intake_count++];
@@ -181,22 +191,22 @@ static bool open_intake(struct ingest *ingest, const struct settings *settings, 
                 return false;
             }
         }
-        if (!intake_listen(intake, settings, names->items[i], error, size))
+        if (!intake_listen(intake, settings, &place, error, size))
             return false;
-        log_write(LOG_NOTICE, "%s listens on %s%s", kind.answers ? "publish.confirm" : "publish",
-                  intake->endpoints[intake->endpoint_count - 1].endpoint, with_curve ? " with CURVE" : "");
+        log_write(LOG_NOTICE, "%s listens on %s%s%s", own.answers ? "publish.confirm" : "publish",
+                  intake->endpoints[intake->endpoint_count - 1].endpoint, with_curve ? " with CURVE" : "", place.fd < 0 ? "" : ", which was passed in");
     }
     return true;
 }
 
-static bool open_intakes(struct ingest *ingest, const struct settings *settings, const char *curve_secret, char *error, size_t size)
+static bool open_intakes(struct ingest *ingest, const struct settings *settings, const struct activation *passed, const char *curve_secret, char *error,
+                         size_t size)
 {
-    struct intake_kind publish = {false, curve_secret}, confirm = {true, curve_secret};
+    struct source publish = {ACTIVATION_PUBLISH, &settings->publish_listen, passed, {false, curve_secret}};
+    struct source confirm = {ACTIVATION_CONFIRM, &settings->publish_confirm_listen, passed, {true, curve_secret}};
 
-    return open_intake(ingest, settings, &settings->publish_listen, false, publish, error, size) &&
-           open_intake(ingest, settings, &settings->publish_listen, true, publish, error, size) &&
-           open_intake(ingest, settings, &settings->publish_confirm_listen, false, confirm, error, size) &&
-           open_intake(ingest, settings, &settings->publish_confirm_listen, true, confirm, error, size);
+    return open_intake(ingest, settings, &publish, false, error, size) && open_intake(ingest, settings, &publish, true, error, size) &&
+           open_intake(ingest, settings, &confirm, false, error, size) && open_intake(ingest, settings, &confirm, true, error, size);
 }
 
 static bool open_zmq(struct ingest *ingest, const struct settings *settings, char *error, size_t size)
@@ -209,7 +219,7 @@ static bool open_zmq(struct ingest *ingest, const struct settings *settings, cha
 }
 
 /* The secret key is nowhere but in libzmq when this is over. */
-static bool open_all(struct ingest *ingest, const struct settings *settings, char *error, size_t size)
+static bool open_all(struct ingest *ingest, const struct settings *settings, const struct activation *passed, char *error, size_t size)
 {
     char secret[CURVE_TEXT] = "";
     bool is_open, wants_curve = *settings->publish_curve_secret_file;
@@ -220,7 +230,7 @@ static bool open_all(struct ingest *ingest, const struct settings *settings, cha
                         !zap_open(&ingest->zap, ingest->loop, ingest->zmq, settings->publish_curve_clients_file, error, size)))
         is_open = false;
     else
-        is_open = open_intakes(ingest, settings, wants_curve ? secret : NULL, error, size);
+        is_open = open_intakes(ingest, settings, passed, wants_curve ? secret : NULL, error, size);
     explicit_bzero(secret, sizeof secret);
     return is_open;
 }
@@ -238,11 +248,11 @@ static void start_watchers(struct ingest *ingest)
     ev_prepare_start(ingest->loop, &ingest->turn);
 }
 
-bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, struct hub *hub, struct bell *room,
-                 struct state *state, char *error, size_t size)
+bool ingest_init(struct ingest *ingest, struct ev_loop *loop, const struct settings *settings, const struct activation *passed, struct hub *hub,
+                 struct bell *room, struct state *state, char *error, size_t size)
 {
     *ingest = (struct ingest){.loop = loop, .hub = hub, .room = room, .state = state};
-    if (!open_all(ingest, settings, error, size)) {
+    if (!open_all(ingest, settings, passed, error, size)) {
         ingest_finish(ingest);
         return false;
     }

@@ -176,7 +176,7 @@ static bool hand_over(struct intake *intake, struct intake_endpoint *endpoint)
     int fd = listener_release(&endpoint->listener);
 
     endpoint->guarded_fd = fd;
-    gate_guard(fd, intake->answers);
+    gate_guard(fd, intake->answers, endpoint->listener.is_passed);
     if (zmq_setsockopt(intake->socket, ZMQ_USE_FD, &fd, sizeof fd) == 0 && zmq_bind(intake->socket, endpoint->endpoint) == 0)
         return true;
     gate_unguard(fd);
@@ -200,22 +200,31 @@ static struct intake_endpoint *add_endpoint(struct intake *intake)
     return &endpoints[intake->endpoint_count];
 }
 
-bool intake_listen(struct intake *intake, const struct settings *settings, const char *name, char *error, size_t size)
+static bool open_listener(struct listener *listener, const struct settings *settings, const struct activation_place *place, char *error, size_t size)
+{
+    struct listener_options options = {settings->publish_mode, settings->publish_group, (int)settings->publish_max_connections};
+
+    if (place->fd < 0)
+        return listener_open(listener, address_part(place->name), &options, error, size);
+    listener_adopt(listener, place->fd, address_part(place->name));
+    return true;
+}
+
+bool intake_listen(struct intake *intake, const struct settings *settings, const struct activation_place *place, char *error, size_t size)
 {
     struct intake_endpoint *endpoint = add_endpoint(intake);
-    struct listener_options options = {settings->publish_mode, settings->publish_group, (int)settings->publish_max_connections};
 
     if (!endpoint) {
         snprintf(error, size, "no memory");
         return false;
     }
     *endpoint = (struct intake_endpoint){0};
-    if (!listener_open(&endpoint->listener, address_part(name), &options, error, size))
+    if (!open_listener(&endpoint->listener, settings, place, error, size))
         return false;
     intake->endpoint_count++;
-    snprintf(endpoint->endpoint, sizeof endpoint->endpoint, "%.6s%s", name, endpoint->listener.address);
+    snprintf(endpoint->endpoint, sizeof endpoint->endpoint, "%.6s%s", place->name, endpoint->listener.address);
     if (!hand_over(intake, endpoint)) {
-        snprintf(error, size, "cannot bind %s: %s", name, zmq_strerror(errno));
+        snprintf(error, size, "cannot bind %s: %s", place->name, zmq_strerror(errno));
         return false;
     }
     return true;

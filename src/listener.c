@@ -138,16 +138,27 @@ static bool split(const char *address, char host[64], const char **port)
     return true;
 }
 
-static void note_address(struct listener *listener)
+bool listener_name(int fd, char *address, size_t size)
 {
-    struct sockaddr_storage name;
-    socklen_t length = sizeof name;
+    union {
+        struct sockaddr any;
+        struct sockaddr_un local;
+        struct sockaddr_storage largest;
+    } name = {0};
+    socklen_t length = sizeof name.largest;
     char host[64], port[16];
 
-    if (getsockname(listener->fd, (struct sockaddr *)&name, &length) < 0 ||
-        getnameinfo((struct sockaddr *)&name, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return;
-    snprintf(listener->address, sizeof listener->address, name.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    if (getsockname(fd, &name.any, &length) < 0)
+        return false;
+    if (name.any.sa_family == AF_UNIX) {
+        snprintf(address, size, "%.*s", (int)sizeof name.local.sun_path, name.local.sun_path);
+        return name.local.sun_path[0] == '/';
+    }
+    if ((name.any.sa_family != AF_INET && name.any.sa_family != AF_INET6) ||
+        getnameinfo(&name.any, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return false;
+    snprintf(address, size, name.any.sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return true;
 }
 
 static bool open_tcp(struct listener *listener, const char *address, const struct listener_options *options, char *error, size_t size)
@@ -175,7 +186,7 @@ static bool open_tcp(struct listener *listener, const char *address, const struc
     if (result < 0 || listen(listener->fd, options->backlog) < 0)
         return fail(listener, error, size, errno == EADDRINUSE ? "another sidecast is running, or another server listens on" : "cannot listen on",
                     address);
-    note_address(listener);
+    listener_name(listener->fd, listener->address, sizeof listener->address);
     return true;
 }
 
@@ -185,6 +196,12 @@ bool listener_open(struct listener *listener, const char *address, const struct 
     if (address[0] == '/')
         return open_unix(listener, address, options, error, size);
     return open_tcp(listener, address, options, error, size);
+}
+
+void listener_adopt(struct listener *listener, int fd, const char *address)
+{
+    *listener = (struct listener){.fd = fd, .is_passed = true};
+    snprintf(listener->address, sizeof listener->address, "%s", address);
 }
 
 void listener_unlink(struct listener *listener)

@@ -201,6 +201,16 @@ void replica_run_timeouts(struct replica *replica)
     }
 }
 
+void replica_spread_ends(struct replica *replica, int64_t window_ms)
+{
+    const struct subscriber_queue *queues[] = {&replica->idle, &replica->ready, &replica->blocked};
+    struct subscriber *subscriber;
+
+    for (size_t i = 0; i < sizeof queues / sizeof *queues; i++)
+        TAILQ_FOREACH(subscriber, queues[i], of_state)
+            subscriber_end_by(replica, subscriber, replica->now_ms + replica_jitter(replica, 0, window_ms));
+}
+
 void replica_reload(struct replica *replica)
 {
     struct channel *channel, *next;

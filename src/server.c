@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include "acceptor.h"
+#include "activation.h"
 #include "clock.h"
 #include "config.h"
 #include "crew.h"
@@ -8,6 +9,7 @@
 #include "ingest.h"
 #include "keyfile.h"
 #include "log.h"
+#include "notify.h"
 #include "offers.h"
 #include "state.h"
 #include "table.h"
@@ -17,18 +19,24 @@
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
     DESCRIPTOR_RESERVE = 256, /* for everything but clients and publishers */
     REFUSAL_ROOM = 64,        /* connections above hub.max_clients, to be refused with an answer */
 };
 
+static const char READY[] = "READY=1\nSTATUS=messages are taken in, clients served";
+
 struct server {
     struct settings *settings;
     server_read_config *read_config;
     void *context;
     struct ev_loop *loop;
+    struct activation passed;
+    struct notify notify;
     struct state state;
     struct hub hub;
     struct crew crew;
@@ -36,10 +44,11 @@ struct server {
     struct acceptor acceptor;
     struct ingest ingest;
     struct offers offers;
+    int64_t ending_ms;   /* monotonic clock: when the end was asked for; 0: it was not */
     bool is_stopping;
     ev_io place; /* a worker closed a connection, or has one that became idle */
     ev_signal terminate, interrupt, hangup, user;
-    ev_timer stop_timer;
+    ev_timer drain_timer, stop_timer;
 };
 
 /* --- limits --- */
@@ -93,13 +102,11 @@ static void log_metrics(struct server *server)
     metrics_log(&sum);
 }
 
-static void break_if_done(struct server *server)
+/* When it is not, the close of a connection is told. */
+static bool is_empty(struct server *server)
 {
-    if (!server->is_stopping)
-        return;
     bell_await(&server->crew.place);
-    if (crew_open_count(&server->crew) == 0)
-        ev_break(server->loop, EVBREAK_ALL);
+    return crew_open_count(&server->crew) == 0;
 }
 
 static void on_stop_timeout(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -113,31 +120,69 @@ static void on_stop_timeout(struct ev_loop *loop, ev_timer *watcher, int events)
 
 static void stop(struct server *server)
 {
-    int64_t timeout_ms = server->settings->hub_stop_timeout, began_ms = clock_monotonic_ms();
+    int64_t end_ms = server->ending_ms + server->settings->hub_stop_timeout, timeout_ms = end_ms - clock_monotonic_ms();
 
-    if (server->is_stopping) {
-        ev_break(server->loop, EVBREAK_ALL);
-        return;
-    }
-    log_write(LOG_NOTICE, "stop: clients=%zu", crew_open_count(&server->crew));
-    acceptor_take_waiting(&server->acceptor);
-    acceptor_finish(&server->acceptor);
+    ev_timer_stop(server->loop, &server->drain_timer);
+    acceptor_stop(&server->acceptor);
     ingest_drain(&server->ingest, wait_for_room, &server->crew, timeout_ms / 4);
     offers_drain(&server->offers, wait_for_room, &server->crew, timeout_ms / 4);
-    timeout_ms -= clock_monotonic_ms() - began_ms;
+    timeout_ms = end_ms - clock_monotonic_ms();
     server->is_stopping = true;
     crew_order(&server->crew, WORKER_DRAIN);
     ev_now_update(server->loop);
     ev_timer_set(&server->stop_timer, timeout_ms > 0 ? (double)timeout_ms / 1000 : 0., 0.);
     ev_timer_start(server->loop, &server->stop_timer);
-    break_if_done(server);
+    if (is_empty(server))
+        ev_break(server->loop, EVBREAK_ALL);
 }
 
-static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+/* Messages are taken in and delivered meanwhile. Whoever comes waits for the next server where that can be, and is refused where it cannot. */
+static void drain(struct server *server)
+{
+    acceptor_leave_passed(&server->acceptor);
+    crew_order(&server->crew, WORKER_SPREAD);
+    ev_now_update(server->loop);
+    ev_timer_set(&server->drain_timer, (double)server->settings->hub_drain / 1000, 0.);
+    ev_timer_start(server->loop, &server->drain_timer);
+}
+
+static void on_drained(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     (void)loop;
     (void)events;
     stop(watcher->data);
+}
+
+/* A connection was closed. What is left of the time need not pass when there is none. */
+static void go_on_ending(struct server *server)
+{
+    if (server->ending_ms == 0 || !is_empty(server))
+        return;
+    if (server->is_stopping)
+        ev_break(server->loop, EVBREAK_ALL);
+    else
+        stop(server);
+}
+
+/* A further signal skips what is left of the time. */
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct server *server = watcher->data;
+
+    (void)events;
+    if (server->is_stopping) {
+        ev_break(loop, EVBREAK_ALL);
+    } else if (server->ending_ms > 0) {
+        stop(server);
+    } else {
+        server->ending_ms = clock_monotonic_ms();
+        log_write(LOG_NOTICE, "stop: clients=%zu", crew_open_count(&server->crew));
+        notify_send(&server->notify, "STOPPING=1\nSTATUS=streams are ended, the last messages taken in");
+        if (server->settings->hub_drain == 0 || is_empty(server))
+            stop(server);
+        else
+            drain(server);
+    }
 }
 
 /* --- places for clients --- */
@@ -150,7 +195,7 @@ static void on_place(struct ev_loop *loop, ev_io *watcher, int events)
     (void)events;
     bell_hear(&server->crew.place);
     acceptor_go_on(&server->acceptor);
-    break_if_done(server);
+    go_on_ending(server);
 }
 
 static void await_place(void *context)
@@ -180,16 +225,13 @@ static void report_restart(void *context, const char *section, const char *name)
     log_write(LOG_WARNING, "reload: %s.%s needs a restart, the old value stays", section, name);
 }
 
-static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+static void reload(struct server *server)
 {
-    struct server *server = watcher->data;
     struct settings fresh;
     struct keyring keyring;
     char error[512];
     bool has_keys;
 
-    (void)loop;
-    (void)events;
     if (!server->read_config(&fresh, server->context))
         return;
     has_keys = read_keys(&fresh, &keyring, error, sizeof error);
@@ -206,6 +248,21 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
     ingest_reload(&server->ingest, server->settings);
     log_set_level(server->settings->log_level);
     log_write(LOG_NOTICE, "reload: done");
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct server *server = watcher->data;
+    char lines[64];
+
+    (void)loop;
+    (void)events;
+    if (server->ending_ms > 0)
+        return; /* READY would take STOPPING back */
+    snprintf(lines, sizeof lines, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_ms() * 1000);
+    notify_send(&server->notify, lines);
+    reload(server);
+    notify_send(&server->notify, READY);
 }
 
 static void on_user(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -231,6 +288,8 @@ static void watch_signals(struct server *server)
     watch_signal(server, &server->interrupt, on_terminate, SIGINT);
     watch_signal(server, &server->hangup, on_hangup, SIGHUP);
     watch_signal(server, &server->user, on_user, SIGUSR1);
+    ev_timer_init(&server->drain_timer, on_drained, 0., 0.);
+    server->drain_timer.data = server;
     ev_timer_init(&server->stop_timer, on_stop_timeout, 0., 0.);
     server->stop_timer.data = server;
 }
@@ -261,6 +320,22 @@ static void watch_places(struct server *server)
     ev_io_start(server->loop, &server->place);
 }
 
+/* What the process was started with. */
+static bool read_environment(struct server *server, char *error, size_t size)
+{
+    struct activation_environment passed = {getenv("LISTEN_PID"), getenv("LISTEN_FDS"), getenv("LISTEN_FDNAMES")};
+    struct notify_environment told = {getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID")};
+
+    notify_init(&server->notify, &told, getpid());
+    return activation_read(&server->passed, &passed, getpid(), ACTIVATION_FIRST, error, size) &&
+           activation_is_allowed(&server->passed, server->settings, error, size);
+}
+
+static bool is_crew_alive(void *context)
+{
+    return crew_is_alive(context);
+}
+
 static int run(struct server *server, size_t max_clients)
 {
     const struct settings *settings = server->settings;
@@ -269,7 +344,7 @@ static int run(struct server *server, size_t max_clients)
     char error[512] = "no memory";
     int code = EXIT_START;
 
-    if (!read_keys(settings, &server->keyring, error, sizeof error))
+    if (!read_environment(server, error, sizeof error) || !read_keys(settings, &server->keyring, error, sizeof error))
         goto no_state;
     if (!state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), &start, error, sizeof error))
         goto no_state;
@@ -284,9 +359,9 @@ static int run(struct server *server, size_t max_clients)
         goto no_ingest;
     }
     crew_set_offers(crew, &server->offers);
-    if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &crew->room, &server->state, error, sizeof error))
+    if (!ingest_init(&server->ingest, server->loop, settings, &server->passed, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
-    if (!acceptor_init(&server->acceptor, server->loop, settings, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
+    if (!acceptor_init(&server->acceptor, server->loop, settings, &server->passed, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
         goto no_acceptor;
     watch_places(server);
     /* The gate of ingest stands between the workers' loops and the kernel, so it is there before them and after them. */
@@ -295,6 +370,8 @@ static int run(struct server *server, size_t max_clients)
         goto no_threads;
     }
     log_write(LOG_NOTICE, "sidecast %s is ready", SIDECAST_VERSION);
+    notify_send(&server->notify, READY);
+    notify_watch(&server->notify, server->loop, is_crew_alive, crew);
     ev_run(server->loop, 0);
     crew_stop(crew);
     log_metrics(server);
@@ -309,6 +386,7 @@ no_ingest:
     offers_finish(&server->offers); /* connections know its offers */
     hub_finish(&server->hub);
 no_state:
+    notify_finish(&server->notify);
     keyring_finish(&server->keyring);
     if (code != EXIT_OK)
         log_write(LOG_ERROR, "start: %s", error);

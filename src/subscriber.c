@@ -173,6 +173,15 @@ void subscriber_end(struct replica *replica, struct subscriber *subscriber)
         advance(replica, subscriber);
 }
 
+void subscriber_end_by(struct replica *replica, struct subscriber *subscriber, int64_t ends_ms)
+{
+    if (ends_ms >= subscriber->ends_ms)
+        return;
+    subscriber->ends_ms = ends_ms;
+    subscriber->ends_early = true;
+    arm(replica, subscriber);
+}
+
 bool subscriber_has_expired(const struct replica *replica, const struct subscriber *subscriber)
 {
     return subscriber->may_expire && subscriber->ends_ms <= replica->now_ms;

@@ -13,6 +13,7 @@ enum {
     INBOX_LIMIT = 65536, /* messages and connections that may wait; one multipart message more is always let in */
     TAKE_BATCH = 256,
     TURN_ITEMS = 1024,   /* taken in before subscribers are written to */
+    FRESH_MS = 100,      /* at the end: whoever has just connected is about to write its request, and would take a close for a refusal */
 };
 
 static const struct replica_io worker_io = {
@@ -120,18 +121,40 @@ static void end_all(struct replica *replica, struct subscriber_queue *queue)
     }
 }
 
-static void drain(struct worker *worker)
+static void close_silent(struct connection *connection)
+{
+    if (!connection_is_silent(connection))
+        return;
+    if (connection->keep)
+        connection_close(connection);
+    else
+        connection_set_deadline(connection, FRESH_MS);
+}
+
+/* Nothing new begins. */
+static void shut(struct worker *worker)
 {
     struct subscriber *subscriber, *next;
 
-    worker_take_inbox(worker);
-    (void)replica_flush(&worker->replica);
     worker->is_draining = true;
+    worker->replica.now_ms = clock_monotonic_ms();
     for (subscriber = TAILQ_FIRST(&worker->idle); subscriber; subscriber = next) {
         next = TAILQ_NEXT(subscriber, of_state);
-        if (connection_is_silent(connection_of(subscriber)))
-            connection_close(connection_of(subscriber));
+        close_silent(connection_of(subscriber));
     }
+}
+
+static void spread(struct worker *worker)
+{
+    shut(worker);
+    replica_spread_ends(&worker->replica, worker->settings->hub_drain);
+}
+
+static void drain(struct worker *worker)
+{
+    worker_take_inbox(worker);
+    (void)replica_flush(&worker->replica);
+    shut(worker);
     /* Who is idle may become one of the others. */
     end_all(&worker->replica, &worker->replica.blocked);
     end_all(&worker->replica, &worker->replica.ready);
@@ -167,6 +190,8 @@ static void carry_out_orders(struct worker *worker)
             reload(worker);
         if ((orders & WORKER_CLOSE_IDLE) != 0)
             close_idle(worker);
+        if ((orders & WORKER_SPREAD) != 0)
+            spread(worker);
         if ((orders & WORKER_DRAIN) != 0)
             drain(worker);
         if ((orders & WORKER_STOP) != 0)

@@ -70,7 +70,7 @@ static inline void fixture_start(struct fixture *fixture, char *error, size_t si
         !state_init(&fixture->state, "", start.ms, &start, error, size))
         abort();
     hub_init(&fixture->hub, &fixture->settings, start, fixture->inboxes, 1);
-    (void)(ingest_init(&fixture->ingest, fixture->loop, &fixture->settings, &fixture->hub, &fixture->room, &fixture->state, error, size) ||
+    (void)(ingest_init(&fixture->ingest, fixture->loop, &fixture->settings, NULL, &fixture->hub, &fixture->room, &fixture->state, error, size) ||
            (error[0] || (abort(), true)));
 }
 

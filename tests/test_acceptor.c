@@ -1,6 +1,7 @@
 /* The acceptor with a real socket, and inboxes that nobody empties: who gets a connection. */
 #include "acceptor.h"
 
+#include "activation.h"
 #include "config.h"
 
 #include <setjmp.h>
@@ -26,6 +27,8 @@ struct fixture {
     struct inbox inboxes[WORKERS_MAX];
     struct inbox *pointers[WORKERS_MAX];
     struct acceptor acceptor;
+    struct activation passed; /* if there are any */
+    struct listener kept;     /* who passed it has it, too */
     int peers[CONNECTIONS];
     int peer_count;
     int awaited, asked; /* calls of the owner's functions */
@@ -59,6 +62,7 @@ static int make(void **state)
     snprintf(fixture->path, sizeof fixture->path, "%s/socket", fixture->directory);
     snprintf(fixture->option, sizeof fixture->option, "--fastcgi.listen=%s", fixture->path);
     fixture->loop = ev_loop_new(EVFLAG_AUTO);
+    fixture->kept.fd = -1;
     for (int i = 0; i < WORKERS_MAX; i++) {
         inbox_init(&fixture->inboxes[i], CONNECTIONS, ignore, NULL);
         fixture->pointers[i] = &fixture->inboxes[i];
@@ -71,6 +75,7 @@ static int finish(void **state)
     struct fixture *fixture = *state;
 
     acceptor_finish(&fixture->acceptor);
+    listener_close(&fixture->kept);
     for (int i = 0; i < WORKERS_MAX; i++)
         inbox_finish(&fixture->inboxes[i]);
     for (int i = 0; i < fixture->peer_count; i++)
@@ -86,7 +91,7 @@ static void start(struct fixture *fixture, size_t workers, size_t limit)
 {
     char error[256];
 
-    assert_true(acceptor_init(&fixture->acceptor, fixture->loop, &fixture->settings, fixture->pointers, workers, limit, error, sizeof error));
+    assert_true(acceptor_init(&fixture->acceptor, fixture->loop, &fixture->settings, &fixture->passed, fixture->pointers, workers, limit, error, sizeof error));
     fixture->acceptor.owner = (struct acceptor_owner){count_awaited, count_asked, fixture};
 }
 
@@ -182,12 +187,130 @@ static void at_the_limit_it_rests_and_says_so_until_somebody_left(void **state)
     assert_int_equal(open_of(fixture, 1), 2);
 }
 
+static void who_waits_at_the_limit_when_it_stops_is_not_let_in_later(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture, 1, 1);
+    connect_one(fixture);
+    connect_one(fixture);
+    turn(fixture);
+    turn(fixture);
+    acceptor_stop(&fixture->acceptor);
+    close_one(fixture, 0);
+    acceptor_go_on(&fixture->acceptor);
+    assert_false(ev_is_active(&fixture->acceptor.sockets[0].watcher)); /* its descriptor may be somebody else's by now */
+}
+
+/* --- sockets that were passed in --- */
+
+static void pass_socket(struct fixture *fixture)
+{
+    const struct listener_options options = {.mode = 0600, .group = "", .backlog = PENDING};
+    struct activation_socket *socket = &fixture->passed.sockets[fixture->passed.count++];
+    char error[256];
+
+    assert_true(listener_open(&fixture->kept, fixture->path, &options, error, sizeof error));
+    *socket = (struct activation_socket){.name = ACTIVATION_FASTCGI, .fd = dup(fixture->kept.fd)};
+    snprintf(socket->endpoint, sizeof socket->endpoint, "ipc://%s", fixture->path);
+}
+
+/* As many as wait for the next process. */
+static int count_waiting(struct fixture *fixture)
+{
+    int count = 0, fd;
+
+    while ((fd = accept4(fixture->kept.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        close(fd);
+        count++;
+    }
+    return count;
+}
+
+static void a_socket_that_was_passed_in_is_served(void **state)
+{
+    struct fixture *fixture = *state;
+
+    pass_socket(fixture);
+    start(fixture, 1, CONNECTIONS);
+    assert_string_equal(fixture->acceptor.sockets[0].listener.address, fixture->path);
+    connect_one(fixture);
+    turn(fixture);
+    assert_int_equal(open_of(fixture, 0), 1);
+}
+
+static void who_comes_when_it_is_left_waits_for_the_next_process(void **state)
+{
+    struct fixture *fixture = *state;
+
+    pass_socket(fixture);
+    start(fixture, 1, 1);
+    connect_one(fixture);
+    turn(fixture);
+    acceptor_leave_passed(&fixture->acceptor);
+    for (int i = 0; i < 3; i++)
+        connect_one(fixture);
+    turn(fixture);
+    close_one(fixture, 0);
+    acceptor_go_on(&fixture->acceptor);
+    turn(fixture);
+    acceptor_stop(&fixture->acceptor);
+    connect_one(fixture);
+    acceptor_go_on(&fixture->acceptor);
+    turn(fixture);
+    assert_int_equal(open_of(fixture, 0), 0);
+    acceptor_finish(&fixture->acceptor);
+    connect_one(fixture);
+    assert_int_equal(count_waiting(fixture), 5);
+}
+
+/* It rests at its limit when the end comes. */
+static void who_waits_while_it_rests_is_left_too(void **state)
+{
+    struct fixture *fixture = *state;
+
+    pass_socket(fixture);
+    start(fixture, 1, 1);
+    connect_one(fixture);
+    connect_one(fixture);
+    turn(fixture);
+    turn(fixture);
+    acceptor_leave_passed(&fixture->acceptor);
+    close_one(fixture, 0);
+    acceptor_go_on(&fixture->acceptor);
+    turn(fixture);
+    assert_int_equal(open_of(fixture, 0), 0);
+    assert_int_equal(count_waiting(fixture), 1);
+}
+
+static void at_a_socket_of_its_own_it_accepts_until_it_stops(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture, 1, CONNECTIONS);
+    acceptor_leave_passed(&fixture->acceptor);
+    connect_one(fixture);
+    turn(fixture);
+    assert_int_equal(open_of(fixture, 0), 1);
+    connect_one(fixture);
+    acceptor_stop(&fixture->acceptor);
+    assert_int_equal(open_of(fixture, 0), 2);
+    assert_int_equal(access(fixture->path, F_OK), -1);
+    acceptor_go_on(&fixture->acceptor);
+    turn(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(connections_are_dealt_evenly, make, finish),
         cmocka_unit_test_setup_teardown(who_lost_more_gets_more, make, finish),
         cmocka_unit_test_setup_teardown(at_the_limit_it_rests_and_says_so_until_somebody_left, make, finish),
+        cmocka_unit_test_setup_teardown(who_waits_at_the_limit_when_it_stops_is_not_let_in_later, make, finish),
+        cmocka_unit_test_setup_teardown(a_socket_that_was_passed_in_is_served, make, finish),
+        cmocka_unit_test_setup_teardown(who_comes_when_it_is_left_waits_for_the_next_process, make, finish),
+        cmocka_unit_test_setup_teardown(who_waits_while_it_rests_is_left_too, make, finish),
+        cmocka_unit_test_setup_teardown(at_a_socket_of_its_own_it_accepts_until_it_stops, make, finish),
     };
     struct rlimit limit;
 

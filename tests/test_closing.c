@@ -287,10 +287,12 @@ static void draining_closes_idle_connections(void **state)
 
     ask(&kept, &POLL);
     worker_order(&fixture->worker, WORKER_DRAIN);
-    receive(&fresh);
     receive(&kept);
-    assert_true(fresh.is_over);
     assert_true(kept.is_over);
+    assert_int_equal(fixture->worker.connection_count, 1);
+    await_close(fixture); /* it had a moment for its request */
+    receive(&fresh);
+    assert_true(fresh.is_over);
     assert_int_equal(fixture->worker.connection_count, 0);
     leave(&fresh);
     leave(&kept);
@@ -317,6 +319,20 @@ static void a_request_on_a_kept_connection_while_draining_is_refused(void **stat
     leave(&peer);
 }
 
+/* It was accepted just before, and does not know better. */
+static void the_first_request_of_a_connection_while_draining_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+
+    worker_order(&fixture->worker, WORKER_DRAIN);
+    turn(fixture);
+    ask(&peer, &STREAM);
+    assert_stream_refused(&peer);
+    assert_true(peer.is_over);
+    leave(&peer);
+}
+
 /* It lies in the socket when the draining begins. */
 static void a_request_that_was_not_read_yet_while_draining_is_refused(void **state)
 {
@@ -334,6 +350,69 @@ static void a_request_that_was_not_read_yet_while_draining_is_refused(void **sta
     assert_true(peer.is_over);
     text_finish(&request);
     leave(&peer);
+}
+
+/* --- the time in which streams are ended one by one --- */
+
+static void streams_end_one_by_one_and_get_what_comes_until_then(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+
+    fixture->settings.hub_drain = 60000;
+    ask(&peer, &STREAM);
+    worker_order(&fixture->worker, WORKER_SPREAD);
+    turn(fixture);
+    publish(fixture, "news", span_of("meanwhile"));
+    receive(&peer);
+    assert_part(&peer.out, "\ndata: meanwhile\n\n");
+    assert_false(peer.is_over);
+    assert_true(timeouts_due_ms(&fixture->worker.replica.timeouts) <= clock_monotonic_ms() + 60000);
+    worker_order(&fixture->worker, WORKER_DRAIN); /* the time is over */
+    receive(&peer);
+    assert_int_equal(peer.ends, 1);
+    assert_true(peer.is_over);
+    leave(&peer);
+}
+
+static void meanwhile_requests_are_refused_and_idle_connections_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer fresh = connect_peer(fixture), kept = connect_peer(fixture), late;
+
+    fixture->settings.hub_drain = 60000;
+    ask(&kept, &POLL);
+    worker_order(&fixture->worker, WORKER_SPREAD);
+    receive(&kept);
+    assert_true(kept.is_over);
+    ask(&fresh, &STREAM);
+    assert_stream_refused(&fresh);
+    late = connect_peer(fixture);
+    ask(&late, &STREAM);
+    assert_stream_refused(&late);
+    assert_true(late.is_over);
+    leave(&fresh);
+    leave(&kept);
+    leave(&late);
+}
+
+static void each_stream_has_a_moment_of_its_own(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer first = connect_peer(fixture), second = connect_peer(fixture);
+
+    fixture->settings.hub_drain = 20;
+    ask(&first, &STREAM);
+    ask(&second, &STREAM);
+    worker_order(&fixture->worker, WORKER_SPREAD);
+    fixture->is_awaiting = true;
+    while (fixture->closed < 2) /* in one turn, if that comes late */
+        ev_run(fixture->loop, EVRUN_ONCE);
+    receive(&first);
+    receive(&second);
+    assert_int_equal(first.ends + second.ends, 2);
+    leave(&first);
+    leave(&second);
 }
 
 int main(void)
@@ -354,7 +433,11 @@ int main(void)
         TEST(draining_ends_streams_after_the_last_message),
         TEST(draining_closes_idle_connections),
         TEST(a_request_on_a_kept_connection_while_draining_is_refused),
+        TEST(the_first_request_of_a_connection_while_draining_is_refused),
         TEST(a_request_that_was_not_read_yet_while_draining_is_refused),
+        TEST(streams_end_one_by_one_and_get_what_comes_until_then),
+        TEST(meanwhile_requests_are_refused_and_idle_connections_closed),
+        TEST(each_stream_has_a_moment_of_its_own),
     };
 
     return prepare() ? cmocka_run_group_tests_name("closing", tests, NULL, NULL) : 1;

@@ -224,6 +224,9 @@ static void errors_over_several_options_name_the_line_to_change(void **state)
         {"[publish]\nmax_bytes = 32MiB\n",
          "s.conf:2: publish.max_frame_bytes: expected publish.max_frame_bytes to be at least publish.max_bytes "
          "(33554432 bytes), got `16777216`"},
+        {"[hub]\nstop_timeout = 5s\ndrain = 5s\n",
+         "s.conf:3: hub.drain: expected hub.drain to be below hub.stop_timeout (5000ms), got `5000ms`"},
+        {"[hub]\nstop_timeout = 500ms\n", "s.conf:2: hub.drain: expected hub.drain to be below hub.stop_timeout (500ms), got `1000ms`"},
     };
 
     (void)state;

@@ -181,6 +181,30 @@ static void a_full_inbox_has_room_when_its_worker_goes_on(void **state)
     wait_until_applied(fixture, published);
 }
 
+static bool is_alive_again(struct crew *crew)
+{
+    while (!crew_is_alive(crew))
+        ;
+    return true;
+}
+
+static void a_crew_is_alive_while_every_loop_turns(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(crew_is_alive(&fixture->crew)); /* no thread, nobody to ask */
+    assert_true(crew_start(&fixture->crew));
+    for (int i = 0; i < 100; i++)
+        assert_true(is_alive_again(&fixture->crew));
+    /* They stand: nobody answers what was asked before or is asked now. */
+    crew_pause(&fixture->crew);
+    (void)crew_is_alive(&fixture->crew);
+    for (int i = 0; i < 100; i++)
+        assert_false(crew_is_alive(&fixture->crew));
+    crew_resume(&fixture->crew);
+    assert_true(is_alive_again(&fixture->crew));
+}
+
 static void metrics_are_the_sum_of_all(void **state)
 {
     struct fixture *fixture = *state;
@@ -284,6 +308,7 @@ int main(void)
         TEST(every_worker_applies_every_message_in_one_order),
         TEST(in_a_pause_nobody_runs_and_afterwards_all_go_on),
         TEST(a_full_inbox_has_room_when_its_worker_goes_on),
+        TEST(a_crew_is_alive_while_every_loop_turns),
         TEST(metrics_are_the_sum_of_all),
         TEST(places_are_counted_over_all_workers),
         TEST(a_connection_that_closes_is_counted_and_rings),

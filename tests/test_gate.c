@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -33,6 +34,7 @@ struct fixture {
     char endpoint[200];
     struct listener listener;
     int guarded_fd;
+    int kept_fd; /* of the next process, if it was passed in; or -1 */
     struct sockaddr_storage name; /* where publishers connect */
     socklen_t name_size;
     void *zmq;
@@ -60,7 +62,7 @@ static int bind_pull(struct fixture *fixture)
     int none = 0, hwm = HWM;
 
     fixture->guarded_fd = listener_release(&fixture->listener);
-    gate_guard(fixture->guarded_fd, false);
+    gate_guard(fixture->guarded_fd, false, fixture->kept_fd >= 0);
     fixture->zmq = zmq_ctx_new();
     fixture->pull = zmq_socket(fixture->zmq, ZMQ_PULL);
     zmq_setsockopt(fixture->pull, ZMQ_LINGER, &none, sizeof none);
@@ -73,6 +75,7 @@ static struct fixture *create(void)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
+    fixture->kept_fd = -1;
     strcpy(fixture->folder, "/tmp/sidecast-gate.XXXXXX");
     fixture->refused_before = gate_refused();
     return mkdtemp(fixture->folder) && gate_init(LIMIT) ? fixture : NULL;
@@ -96,6 +99,19 @@ static int make_tcp(void **state)
     return open_listener(fixture, "tcp", "127.0.0.1:0") < 0 ? -1 : bind_pull(fixture);
 }
 
+static int make_passed(void **state)
+{
+    struct fixture *fixture = create();
+    char path[80];
+
+    *state = fixture;
+    snprintf(path, sizeof path, "%s/p.sock", fixture->folder);
+    if (open_listener(fixture, "ipc", path) < 0)
+        return -1;
+    fixture->kept_fd = dup(fixture->listener.fd);
+    return bind_pull(fixture);
+}
+
 static int finish(void **state)
 {
     struct fixture *fixture = *state;
@@ -104,6 +120,8 @@ static int finish(void **state)
     zmq_ctx_term(fixture->zmq);
     gate_unguard(fixture->guarded_fd);
     gate_finish();
+    if (fixture->kept_fd >= 0)
+        close(fixture->kept_fd);
     listener_close(&fixture->listener);
     (void)rmdir(fixture->folder);
     free(fixture);
@@ -397,6 +415,77 @@ static void a_publisher_that_leaves_at_once_loses_nothing(void **state)
     }
 }
 
+/* Whether anybody in this process waits for it to become readable. */
+static bool is_watched(int fd)
+{
+    DIR *folder = opendir("/proc/self/fdinfo");
+    bool found = false;
+    struct dirent *entry;
+
+    while ((entry = readdir(folder)) != NULL) {
+        char path[300], line[256];
+        int watched;
+        FILE *file;
+
+        snprintf(path, sizeof path, "/proc/self/fdinfo/%s", entry->d_name);
+        file = fopen(path, "re");
+        while (file && fgets(line, sizeof line, file))
+            found |= sscanf(line, "tfd: %d", &watched) == 1 && watched == fd;
+        if (file)
+            fclose(file);
+    }
+    closedir(folder);
+    return found;
+}
+
+/* libzmq's thread sees that somebody waits, and from then on is not woken for it. */
+static void await_unwatched(int fd)
+{
+    for (int waited_ms = 0; is_watched(fd) && waited_ms < PATIENCE_MS; waited_ms++)
+        poll(NULL, 0, 1);
+    assert_false(is_watched(fd));
+}
+
+static void at_a_passed_socket_who_comes_to_a_shut_gate_waits_for_the_next_process(void **state)
+{
+    struct fixture *fixture = *state;
+    int before = enter(fixture), after[3], accepted;
+    char byte;
+
+    assert_true(is_watched(fixture->guarded_fd));
+    gate_shut_reading();
+    for (int i = 0; i < 3; i++) {
+        after[i] = client(fixture);
+        connect_client(fixture, after[i]);
+    }
+    await_unwatched(fixture->guarded_fd);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(recv(after[i], &byte, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+    }
+    assert_int_equal(refused(fixture), 0);
+    assert_int_equal(zmq_unbind(fixture->pull, fixture->endpoint), 0);
+    for (int i = 0; i < 3; i++) {
+        accepted = accept4(fixture->kept_fd, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(accepted >= 0);
+        close(accepted);
+    }
+    close_all(after, 3);
+    close(before);
+}
+
+static void at_a_socket_of_our_own_who_comes_to_a_shut_gate_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = client(fixture);
+
+    gate_shut_reading();
+    connect_client(fixture, fd);
+    assert_false(is_let_in(fd));
+    assert_int_equal(refused(fixture), 1);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +498,8 @@ int main(void)
         TEST(without_descriptors_publishers_are_refused_and_nothing_breaks),
         cmocka_unit_test_setup_teardown(a_publisher_that_leaves_while_the_hub_is_behind_loses_nothing, make_ipc, finish),
         TEST(a_publisher_that_leaves_at_once_loses_nothing),
+        cmocka_unit_test_setup_teardown(at_a_passed_socket_who_comes_to_a_shut_gate_waits_for_the_next_process, make_passed, finish),
+        TEST(at_a_socket_of_our_own_who_comes_to_a_shut_gate_is_refused),
     };
 
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);

@@ -76,7 +76,7 @@ static void an_endpoint_that_is_taken_adds_none(void **state)
     struct intake *intake = &fixture->ingest.intakes[0];
     char error[256] = "";
 
-    assert_false(intake_listen(intake, &fixture->settings, fixture->confirm, error, sizeof error));
+    assert_false(intake_listen(intake, &fixture->settings, &(struct activation_place){fixture->confirm, -1}, error, sizeof error));
     assert_non_null(strstr(error, "somebody answers"));
     assert_int_equal(intake->endpoint_count, 1);
 }
@@ -89,7 +89,7 @@ static void a_socket_may_have_several_endpoints(void **state)
     char error[256] = "";
 
     intake_message_init(&message);
-    assert_true(intake_listen(intake, &fixture->settings, "tcp://127.0.0.1:0", error, sizeof error));
+    assert_true(intake_listen(intake, &fixture->settings, &(struct activation_place){"tcp://127.0.0.1:0", -1}, error, sizeof error));
     assert_int_equal(intake->endpoint_count, 2);
     fixture_send(fixture_connect(fixture, ZMQ_PUSH, intake->endpoints[1].endpoint), (struct span[]){span_of("x")}, 1);
     receive(intake, &message);
@@ -115,6 +115,32 @@ static void after_unlink_nobody_new_finds_it_and_who_is_there_stays(void **state
     intake_message_finish(&message);
 }
 
+static void a_socket_that_was_passed_in_stays_when_it_is_let_go(void **state)
+{
+    const struct listener_options options = {.mode = 0600, .group = "", .backlog = 8};
+    struct fixture *fixture = *state;
+    struct intake *intake = &fixture->ingest.intakes[0];
+    struct listener kept; /* what systemd has */
+    struct intake_message message;
+    char path[64], endpoint[80], error[256] = "";
+
+    snprintf(path, sizeof path, "%s/passed", fixture->directory);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
+    assert_true(listener_open(&kept, path, &options, error, sizeof error));
+    assert_true(intake_listen(intake, &fixture->settings, &(struct activation_place){endpoint, dup(kept.fd)}, error, sizeof error));
+    assert_string_equal(intake->endpoints[1].endpoint, endpoint);
+    intake_message_init(&message);
+    fixture_send(fixture_connect(fixture, ZMQ_PUSH, endpoint), (struct span[]){span_of("x")}, 1);
+    receive(intake, &message);
+    intake_message_finish(&message);
+    intake_unlink(intake);
+    assert_int_equal(access(path, F_OK), 0);
+    intake_unbind(intake);
+    assert_int_equal(access(path, F_OK), 0);
+    close(connect_stranger(endpoint));
+    listener_close(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +150,7 @@ int main(void)
         TEST(an_endpoint_that_is_taken_adds_none),
         TEST(a_socket_may_have_several_endpoints),
         TEST(after_unlink_nobody_new_finds_it_and_who_is_there_stays),
+        TEST(a_socket_that_was_passed_in_stays_when_it_is_let_go),
     };
 
     log_set_level(LOG_ERROR);

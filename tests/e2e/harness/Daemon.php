@@ -21,11 +21,16 @@ final class Daemon
     public Process $process;
     /** @var list<string> further arguments of its command line */
     public array $arguments = [];
+    /** @var array<string, string> variables of its environment besides those of the suite */
+    public array $environment = [];
+    /** What it is started with instead of making sockets itself. */
+    public ?PassedSockets $passed = null;
     private const DEFAULTS = [
         'access.public' => '**',
         // tests wait for events: what is periodic stays out of their way unless they ask for it
         'sse.heartbeat' => '30s',
         'hub.stop_timeout' => '10s',
+        'hub.drain' => '0',
     ];
     private const SANITIZERS = '/(AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion .* failed)/';
 
@@ -69,8 +74,15 @@ final class Daemon
     {
         $this->configure($options);
         $limit = $descriptors === null ? [] : ['prlimit', "--nofile=$descriptors"];
-        $command = [...$this->sanitizer(), ...$limit, self::binary(), '-c', $this->configFile, ...$this->arguments];
-        $this->process = new Process($command, "$this->directory/sidecast.log");
+        $variables = array_map(static fn ($name, $value) => "$name=$value", array_keys($this->environment), $this->environment);
+        $before = [
+            ...($variables === [] ? [] : ['env', ...$variables]),
+            ...$this->sanitizer(),
+            ...$limit,
+            ...($this->passed?->launcher() ?? []),
+        ];
+        $command = [...$before, self::binary(), '-c', $this->configFile, ...$this->arguments];
+        $this->process = new Process($command, "$this->directory/sidecast.log", $this->passed?->descriptors() ?? []);
     }
 
     /**

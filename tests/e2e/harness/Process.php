@@ -19,12 +19,13 @@ final class Process
     /**
      * @param list<string> $command
      * @param ?string $log file to which both outputs are copied
+     * @param array<int, resource> $descriptors further streams that it gets, by number
      */
-    public function __construct(array $command, ?string $log = null)
+    public function __construct(array $command, ?string $log = null, array $descriptors = [])
     {
         $pipes = [];
         $outputs = [['file', '/dev/null', 'r'], ['pipe', 'w'], ['pipe', 'w']];
-        $handle = proc_open($command, $outputs, $pipes);
+        $handle = proc_open($command, $outputs + $descriptors, $pipes);
         if ($handle === false) {
             throw new \RuntimeException('cannot start ' . implode(' ', $command));
         }

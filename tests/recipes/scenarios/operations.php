@@ -35,17 +35,21 @@ return [
         $accepts([Daemon::binary(), '-c', "$directory/sidecast.conf", '--check-config']);
     }),
 
-    'operations: systemd accepts the service' => $inDirectory(static function (string $directory) use ($files): ?string {
+    'operations: systemd accepts the service and its sockets' => $inDirectory(static function (string $directory) use ($files): ?string {
         if (!is_executable('/usr/bin/systemd-analyze')) {
             return 'systemd-analyze is not there';
         }
-        $unit = str_replace('/usr/local/bin/sidecast', Daemon::binary(), $files['sidecast.service']);
-        file_put_contents("$directory/sidecast.service", $unit);
-        $process = Process::run(['systemd-analyze', 'verify', '--man=no', "$directory/sidecast.service"]);
+        $units = array_filter($files, static fn (string $name) => preg_match('/\.(service|socket)$/', $name) === 1, ARRAY_FILTER_USE_KEY);
+        Assert::assertCount(4, $units);
+        foreach ($units as $name => $unit) {
+            file_put_contents("$directory/$name", str_replace('/usr/local/bin/sidecast', Daemon::binary(), $unit));
+        }
+        $paths = array_map(static fn (string $name) => "$directory/$name", array_keys($units));
+        $process = Process::run(['systemd-analyze', 'verify', '--man=no', ...$paths]);
         $said = $process->out->text . $process->err->text;
         Assert::assertSame(0, $process->exitCode(), $said);
         // an unknown key or value is a warning with the unit's name and line, and exit code 0
-        Assert::assertDoesNotMatchRegularExpression('~sidecast\.service:~', $said);
+        Assert::assertDoesNotMatchRegularExpression('~sidecast(-\w+)?\.(service|socket):~', $said);
         return null;
     }),
 
