@@ -66,6 +66,20 @@ static void who_got_nothing_is_told_where_it_stands(void **state)
     done(&client);
 }
 
+/* Not at 0-0: to come back with that would be a gap. */
+static void who_wanted_all_there_is_and_got_nothing_is_told_where_it_stands(void **state)
+{
+    struct client client;
+
+    (void)state;
+    publish(&fixture, "c", "elsewhere");
+    client_init(&client);
+    join(&fixture, &client, (struct wish){.channels = "a,b", .cursor = CURSOR_ZERO, .permitted_ms = 1});
+    pass_ms(&fixture, 1);
+    assert_told_expired(&client, fixture.last);
+    done(&client);
+}
+
 static void nothing_that_comes_in_the_same_turn_is_for_it_any_more(void **state)
 {
     struct client client, other;
@@ -229,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_stream_is_told_when_its_permission_ends_and_is_over),
         T(who_got_nothing_is_told_where_it_stands),
+        T(who_wanted_all_there_is_and_got_nothing_is_told_where_it_stands),
         T(nothing_that_comes_in_the_same_turn_is_for_it_any_more),
         T(who_is_blocked_gets_the_rest_of_what_it_began_and_the_end),
         T(the_end_of_one_is_not_shared_and_it_shares_nothing),
