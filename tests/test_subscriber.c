@@ -300,6 +300,29 @@ static void older_messages_that_go_after_a_loss_was_told_are_a_gap_again(void **
     done(&client);
 }
 
+/* The half goes out alone then. That there is nothing else to write must not make it forget what it has to tell. */
+static void gap_without_memory_to_tell_it_is_told_later(void **state)
+{
+    (void)state;
+    fixture.settings.history_age = 1000;
+    fixture.settings.history_keep = 0;
+    for (int several = 0; several < 2; several++) {
+        struct client client;
+
+        client_with_room(&client);
+        client.budget = 10;
+        join(&fixture, &client, (struct wish){.channels = several ? "a,b" : "b"});
+        publish(&fixture, "b", "lost");
+        pass_ms(&fixture, 2000);
+        allocations_left = 0;
+        client_takes(&fixture, &client, SIZE_MAX);
+        assert_true(allocations_left < 0);
+        turn(&fixture);
+        assert_string_equal(told(&client), "open gap");
+        done(&client);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_with_memory, teardown_with_memory)
@@ -311,6 +334,7 @@ int main(void)
         T(last_n_without_memory_is_clean),
         T(delivery_without_memory_is_told_or_ends_the_client_whichever_allocation_fails),
         T(loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go),
+        T(gap_without_memory_to_tell_it_is_told_later),
         T(older_messages_that_go_after_a_loss_was_told_are_a_gap_again),
     };
 
