@@ -61,11 +61,6 @@ struct reading {
     bool has_option[OPTION_COUNT];
 };
 
-static bool no_memory(struct problem *problem)
-{
-    return problem_set(problem, 500, "no_memory", "The server is short of memory; try again later.");
-}
-
 static bool bad_encoding(struct problem *problem)
 {
     return problem_set(problem, 400, "bad_option", "The query takes UTF-8, percent-encoded (a percent sign itself is %%25).");
@@ -84,7 +79,7 @@ static bool add_channel(struct reading *reading, struct span raw)
     if (value.broken || !text_is_channel(name))
         return problem_set(reading->problem, 400, "bad_channel",
                            "channel= takes names of 1 to 255 bytes of UTF-8 without control characters, spaces, commas and *.");
-    return names_add(&reading->post->channels, name) || no_memory(reading->problem);
+    return names_add(&reading->post->channels, name) || problem_no_memory(reading->problem);
 }
 
 static bool read_pair(struct reading *reading, struct span raw_key, struct span raw)
@@ -141,7 +136,7 @@ static bool write_options(struct reading *reading, char *const *params)
     }
     if (json->size > 0)
         text_append_string(json, "}");
-    return !json->failed || no_memory(reading->problem);
+    return !json->failed || problem_no_memory(reading->problem);
 }
 
 static bool is_json(const char *type)
@@ -212,20 +207,26 @@ struct asking {
     post_may *may;
     void *context;
     bool is_allowed;
+    bool has_asked;
+    const char *code, *reason; /* of the first fault */
 };
 
 static void ask(void *context, const struct publication *publication)
 {
     struct asking *asking = context;
 
+    asking->has_asked = true;
     asking->is_allowed = asking->is_allowed && asking->may(asking->context, publication->channel);
 }
 
 static void pass_over(void *context, enum wire_error error, const char *reason)
 {
-    (void)context;
-    (void)error;
-    (void)reason;
+    struct asking *asking = context;
+
+    if (asking->reason)
+        return;
+    asking->code = wire_error_code(error);
+    asking->reason = reason;
 }
 
 /* Without limits: what they drop now they may let through after a reload. */
@@ -239,12 +240,16 @@ static bool is_document_allowed(struct post *post, const char *channel_key, stru
     if (!post->checked_key)
         return false;
     wire_decode(&frame, 1, &limits, &sink);
+    if (!asking->has_asked) {
+        post->code = asking->code;
+        post->reason = asking->reason;
+    }
     return asking->is_allowed;
 }
 
 bool post_is_allowed(struct post *post, const char *channel_key, post_may *may, void *context)
 {
-    struct asking asking = {may, context, true};
+    struct asking asking = {.may = may, .context = context, .is_allowed = true};
 
     if (post->channels.count == 0)
         return is_document_allowed(post, channel_key, &asking);

@@ -31,6 +31,20 @@ static struct fault fault(enum wire_error error, const char *reason)
     return (struct fault){error, reason};
 }
 
+const char *wire_error_code(enum wire_error error)
+{
+    switch (error) {
+    case WIRE_BAD_FRAMES: return "bad_frames";
+    case WIRE_BAD_JSON: return "bad_json";
+    case WIRE_BAD_OPTION: return "bad_option";
+    case WIRE_BAD_CHANNEL: return "bad_channel";
+    case WIRE_BAD_DATA: return "bad_data";
+    case WIRE_TOO_LARGE: return "too_large";
+    case WIRE_NO_MEMORY: break;
+    }
+    return "no_memory";
+}
+
 /* Scanner: what separates values, within objects too, where a key counts as a value. */
 static bool is_between(char byte)
 {
