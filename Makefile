@@ -75,6 +75,7 @@ TEST_LDFLAGS_ingest := -Wl,--wrap=zmq_msg_recv
 TEST_LDFLAGS_interests := -Wl,--wrap=pattern_matches,--wrap=calloc,--wrap=malloc
 TEST_LDFLAGS_subscriber := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 TEST_LDFLAGS_watch := $(TEST_LDFLAGS_subscriber)
+TEST_LDFLAGS_history_model := $(TEST_LDFLAGS_subscriber)
 
 build/check/test_%: tests/test_%.c build/check/sidecast.a
 	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $< build/check/sidecast.a \
