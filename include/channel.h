@@ -30,7 +30,7 @@ struct channel {
     struct link_list matched;       /* of subscribers by a pattern, which do not keep the channel */
     struct event_id lost_through;   /* its gap mark: the highest evicted id that counts as lost */
     struct event_id settled;        /* every subscriber that is not BLOCKED has everything up to here; lowered (subscriber_unsettle) when
-                                       one joins or becomes writable with less */
+                                       one joins, is linked or becomes writable with less */
     struct timeout pace;
     struct timeout trim;
     int64_t flushed_ms;             /* when subscribers were last told */
