@@ -365,11 +365,20 @@ static void choose_settings(void)
     settings->hub_pace = one_in(3) ? 0 : (int64_t)below(30);
 }
 
+/* Of a worker that has more to take in: some may have more to come. */
+static void step_busy(void)
+{
+    replica_run_timeouts(&fixture.replica);
+    (void)replica_flush(&fixture.replica);
+}
+
 static void step_short(size_t choice)
 {
     begin_shortage(0);
-    if (choice < 55)
+    if (choice < 47)
         turn(&fixture);
+    else if (choice < 55)
+        step_busy();
     else if (choice < 95)
         step_socket();
     else
