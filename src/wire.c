@@ -290,7 +290,7 @@ static void decode_object(json_t *object, struct span bytes, const struct wire_l
 static struct fault parse_fault(enum json_error_code code)
 {
     switch (code) {
-    case json_error_unknown: /* a failed allocation is the one thing that jansson gives up for without a word */
+    case json_error_unknown: /* jansson gives up without a word for a failed allocation alone; one within a string or a number passes for a bad token */
     case json_error_out_of_memory:
         return fault(WIRE_NO_MEMORY, "not enough memory to read JSON");
     case json_error_duplicate_key:
