@@ -77,6 +77,7 @@ TEST_LDFLAGS_ingest := -Wl,--wrap=zmq_msg_recv
 TEST_LDFLAGS_interests := $(MEMORY),--wrap=pattern_matches
 TEST_LDFLAGS_subscriber := $(MEMORY)
 TEST_LDFLAGS_watch_limits := $(MEMORY)
+TEST_LDFLAGS_history_model := $(MEMORY)
 
 build/check/test_%: tests/test_%.c build/check/sidecast.a
 	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $< build/check/sidecast.a \

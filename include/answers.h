@@ -11,6 +11,7 @@ struct subscriber;
 /*
  * The answer for a long-poll of what its channels have after its cursor (moved to the last one in it), with its end. One reference for the caller.
  * NULL with `*empty` true: nothing to tell; an answer is made all the same if `even_empty`. NULL with `*empty` false: no memory.
+ * Whose permission has ended is told nothing but its cursor.
  */
 struct buffer *answers_get(struct replica *replica, struct subscriber *subscriber, _Bool even_empty, _Bool *empty)
     __attribute__((warn_unused_result));

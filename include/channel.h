@@ -30,11 +30,11 @@ struct channel {
     struct link_list matched;       /* of subscribers by a pattern, which do not keep the channel */
     struct event_id lost_through;   /* its gap mark: the highest evicted id that counts as lost */
     struct event_id settled;        /* every subscriber that is not BLOCKED has everything up to here; lowered (subscriber_unsettle) when
-                                       one joins or becomes writable with less */
+                                       one joins, is linked or becomes writable with less */
     struct timeout pace;
     struct timeout trim;
     int64_t flushed_ms;             /* when subscribers were last told */
-    uint32_t losses;                /* how often lost_through was raised, from 1 on. It may wrap: nobody is left out for so long */
+    uint32_t losses;                /* how often something was lost, from 1 on. It may wrap: nobody is left out for so long */
     bool news;                      /* messages came since then */
     bool scheduled;
     bool is_unmatched;              /* its next message is matched against the patterns first: somebody may want it who has no link yet */
@@ -56,7 +56,10 @@ static inline struct span channel_name(const struct channel *channel)
     return (struct span){channel->name, channel->name_size};
 }
 
-/* Raises the gap mark; lower ids change nothing. */
+/*
+ * What had the id is lost: the gap mark is at least as high. Below it who was told of an earlier loss is told again, of a lower one too: it may have been
+ * there when that was told.
+ */
 void channel_lose(struct channel *channel, struct event_id id);
 
 static inline bool channel_is_named(const struct channel *channel)

@@ -16,6 +16,7 @@ struct post {
     struct text options;         /* a JSON object; empty: none were given */
     struct text body;
     char *checked_key;           /* of a document whose channels were checked: what was read as the channel; else NULL */
+    const char *code, *reason;   /* of a checked document in which no channel was found: what is wrong with it; else NULL */
 };
 
 /* Whether `channel` may be published to. */
@@ -35,7 +36,8 @@ void post_finish(struct post *post);
 
 /*
  * Whether `may` says so for each channel that is named; once. What breaks a rule is not published anyway, and does not count. A document is allowed only as
- * long as `channel_key` (publish.channel_key) is what it was.
+ * long as `channel_key` (publish.channel_key) is what it was, and not to be published at all if it has a `reason`: what could not be read for lack of
+ * memory could be read later.
  */
 bool post_is_allowed(struct post *post, const char *channel_key, post_may *may, void *context);
 

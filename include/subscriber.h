@@ -134,7 +134,7 @@ static inline struct link *subscriber_next_link(const struct subscriber *subscri
 void subscriber_mark_pending(struct link *link);
 /* Links by their channels' addresses: for qsort and bsearch. */
 int subscriber_compare_links(const void *a, const void *b);
-/* After a write: links without news leave the pending list. True: some have messages after the cursor. */
+/* After a write: links without news leave the pending list. True: some have messages after the cursor, or have lost some. */
 bool subscriber_has_more(struct subscriber *subscriber);
 /* Sets `half`, the next thing to be written: takes the reference over. There is none. */
 void subscriber_write_next_take(struct subscriber *subscriber, struct buffer *buffer, bool is_last);

@@ -30,6 +30,9 @@ enum wire_error {
     WIRE_NO_MEMORY,
 };
 
+/* The stable word for it, as `bad_json`. */
+const char *wire_error_code(enum wire_error error);
+
 enum { WIRE_MAX_CHANNELS = 1000 }; /* of one publication's "channels" */
 
 struct wire_limits {

@@ -208,6 +208,11 @@ struct buffer *answers_get(struct replica *replica, struct subscriber *subscribe
     struct poll_cache *cached;
     struct buffer *answer;
 
+    /* What it lacks it gets with a new permission. */
+    if (subscriber_has_expired(replica, subscriber)) {
+        *empty = false;
+        return build(subscriber, &(struct finding){.cursor = subscriber->cursor});
+    }
     *empty = has_nothing(subscriber) && !even_empty;
     if (*empty) {
         subscriber->cursor = event_id_max(subscriber->cursor, replica->newest);

@@ -89,9 +89,7 @@ void channel_close_unused(struct replica *replica, struct channel *channel)
 
 void channel_lose(struct channel *channel, struct event_id id)
 {
-    if (!event_id_less(channel->lost_through, id))
-        return;
-    channel->lost_through = id;
+    channel->lost_through = event_id_max(channel->lost_through, id);
     channel->losses++;
 }
 

@@ -369,12 +369,11 @@ static bool abort_request(struct connection *connection)
     fcgi_put_end(end, connection->scanner->request_id);
     if (!send_now(connection, end, sizeof end) || (!connection->scanner->keep && !connection->keep))
         return false;
-    if (connection->state != CONNECTION_RESPONDING) {
-        read_next(connection);
-        return true;
-    }
     connection->keep = true;
-    subscriber_leave(&worker->replica, &connection->subscriber, LEAVE_DONE);
+    if (connection->state == CONNECTION_RESPONDING)
+        subscriber_leave(&worker->replica, &connection->subscriber, LEAVE_DONE);
+    else
+        end_response(connection);
     return connection->state != CONNECTION_CLOSED;
 }
 

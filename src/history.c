@@ -203,7 +203,7 @@ static void evict_front(struct replica *replica, struct channel *channel)
     if (!is_over(replica, entry))
         channel_catch_up(replica, channel, entry->message->id);
     if (entry->message->store && entry->message->expires_ms > replica->now_ms) {
-        /* It is higher already when a later message was lost for lack of memory. */
+        /* The mark is higher already when a later message was lost for lack of memory. */
         channel_lose(channel, entry->message->id);
         replica->metrics->history_evicted++;
     }

@@ -160,20 +160,6 @@ struct taking {
     struct event_id *ids; /* WIRE_MAX_CHANNELS; of the item so far */
 };
 
-static const char *code_of(enum wire_error error)
-{
-    switch (error) {
-    case WIRE_BAD_FRAMES: return "bad_frames";
-    case WIRE_BAD_JSON: return "bad_json";
-    case WIRE_BAD_OPTION: return "bad_option";
-    case WIRE_BAD_CHANNEL: return "bad_channel";
-    case WIRE_BAD_DATA: return "bad_data";
-    case WIRE_TOO_LARGE: return "too_large";
-    case WIRE_NO_MEMORY: break;
-    }
-    return "no_memory";
-}
-
 static void answer(struct taking *taking, struct hub_answer found)
 {
     taking->is_answered = true;
@@ -189,7 +175,7 @@ static void publish_and_tell(void *context, const struct publication *publicatio
     if (publication->more)
         return;
     if (taking->is_short)
-        answer(taking, (struct hub_answer){.code = code_of(WIRE_NO_MEMORY), .reason = "not enough memory"});
+        answer(taking, (struct hub_answer){.code = wire_error_code(WIRE_NO_MEMORY), .reason = "not enough memory"});
     else
         answer(taking, (struct hub_answer){.ids = taking->ids, .id_count = taking->id_count});
     taking->id_count = 0;
@@ -201,7 +187,7 @@ static void reject_and_tell(void *context, enum wire_error error, const char *re
     struct taking *taking = context;
 
     reject(taking->hub, error, reason);
-    answer(taking, (struct hub_answer){.code = code_of(error), .reason = reason});
+    answer(taking, (struct hub_answer){.code = wire_error_code(error), .reason = reason});
 }
 
 static void decode_and_tell(struct taking *taking, const struct span *frames, size_t count, const struct wire_limits *limits)
@@ -210,7 +196,7 @@ static void decode_and_tell(struct taking *taking, const struct span *frames, si
 
     wire_decode(frames, count, limits, &sink);
     if (!taking->is_answered) /* nothing that is dropped, but nothing that has an id either */
-        answer(taking, (struct hub_answer){.code = code_of(WIRE_BAD_JSON), .reason = "a batch must have at least one item"});
+        answer(taking, (struct hub_answer){.code = wire_error_code(WIRE_BAD_JSON), .reason = "a batch must have at least one item"});
 }
 
 void hub_take_frames(struct hub *hub, const struct span *frames, size_t count, const struct hub_receipt *receipt)

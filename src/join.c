@@ -142,10 +142,22 @@ static bool find_cutoff(struct replica *replica, const struct subscriber *subscr
     return true;
 }
 
-/* The cursor then stands just below the first of them. */
-static bool start_with_last(struct replica *replica, struct subscriber *subscriber, uint32_t last)
+/* Just below the first of what it is given; where there is nothing it has everything. */
+static void stand_before_first(struct replica *replica, struct subscriber *subscriber)
 {
     struct merge_head *head;
+
+    subscriber->cursor = replica->newest;
+    merge_start(&replica->merge, subscriber, EVENT_ID_ZERO);
+    for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
+        if (advance_is_visible(replica, head->link, head->entry)) {
+            subscriber->cursor = event_id_before(head->entry->message->id);
+            return;
+        }
+}
+
+static bool start_with_last(struct replica *replica, struct subscriber *subscriber, uint32_t last)
+{
     uint64_t cutoff;
 
     start_with_history(replica, subscriber);
@@ -156,13 +168,7 @@ static bool start_with_last(struct replica *replica, struct subscriber *subscrib
             subscriber_links(subscriber)[i].floor = cutoff;
     if (subscriber->is_watcher)
         subscriber->watcher->untold = EVENT_ID_ZERO; /* what it may not have is not among the last */
-    subscriber->cursor = replica->newest;
-    merge_start(&replica->merge, subscriber, EVENT_ID_ZERO);
-    for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
-        if (advance_is_visible(replica, head->link, head->entry)) {
-            subscriber->cursor = event_id_before(head->entry->message->id);
-            break;
-        }
+    stand_before_first(replica, subscriber);
     return true;
 }
 
@@ -205,6 +211,8 @@ static bool find_start(struct replica *replica, struct subscriber *subscriber, c
     subscriber->poll_gap = advance_find_gap(replica, subscriber, &subscriber->cursor, after, is_lost, text);
     if (subscriber->poll_gap)
         advance_gap_told(replica, subscriber);
+    else if (request->cursor_kind == CURSOR_ZERO)
+        stand_before_first(replica, subscriber); /* 0-0 is a place that nobody can come back to without a gap */
     return true;
 }
 

@@ -209,20 +209,26 @@ struct asking {
     post_may *may;
     void *context;
     bool is_allowed;
+    bool has_asked;
+    const char *code, *reason; /* of the first fault */
 };
 
 static void ask(void *context, const struct publication *publication)
 {
     struct asking *asking = context;
 
+    asking->has_asked = true;
     asking->is_allowed = asking->is_allowed && asking->may(asking->context, publication->channel);
 }
 
 static void pass_over(void *context, enum wire_error error, const char *reason)
 {
-    (void)context;
-    (void)error;
-    (void)reason;
+    struct asking *asking = context;
+
+    if (asking->reason)
+        return;
+    asking->code = wire_error_code(error);
+    asking->reason = reason;
 }
 
 /* Without limits: what they drop now they may let through after a reload. */
@@ -236,12 +242,16 @@ static bool is_document_allowed(struct post *post, const char *channel_key, stru
     if (!post->checked_key)
         return false;
     wire_decode(&frame, 1, &limits, &sink);
+    if (!asking->has_asked) {
+        post->code = asking->code;
+        post->reason = asking->reason;
+    }
     return asking->is_allowed;
 }
 
 bool post_is_allowed(struct post *post, const char *channel_key, post_may *may, void *context)
 {
-    struct asking asking = {may, context, true};
+    struct asking asking = {.may = may, .context = context, .is_allowed = true};
 
     if (post->channels.count == 0)
         return is_document_allowed(post, channel_key, &asking);

@@ -14,6 +14,14 @@
 
 enum { RETRY_MS = 1000, READ_BYTES = 65536 };
 
+/* Of a fault that a rule of publications has. */
+static int status_of(const char *code)
+{
+    if (strcmp(code, "too_large") == 0)
+        return 413;
+    return strcmp(code, "no_memory") == 0 || strcmp(code, "unavailable") == 0 ? 503 : 400;
+}
+
 /* --- who may --- */
 
 static bool may_publish(void *context, struct span channel)
@@ -37,6 +45,8 @@ static bool check_allowed(const struct worker *worker, struct post *post, char *
     /* Who may publish nothing has no document read. */
     if (may && (identity.publish.count == 0 || !post_is_allowed(post, worker->settings->publish_channel_key, may_publish, &identity)))
         may = not_allowed(&identity, problem);
+    else if (may && post->reason)
+        may = problem_set(problem, status_of(post->code), post->code, "%s", post->reason);
     access_finish(&identity);
     return may;
 }
@@ -55,13 +65,6 @@ static void answer_problem_of(struct connection *connection, const struct proble
         refuse(connection, problem->message);
     else
         connection_answer_problem(connection, problem);
-}
-
-static int status_of(const char *code)
-{
-    if (strcmp(code, "too_large") == 0)
-        return 413;
-    return strcmp(code, "no_memory") == 0 || strcmp(code, "unavailable") == 0 ? 503 : 400;
 }
 
 static void answer(struct connection *connection, const struct offer *offer)
@@ -121,6 +124,7 @@ static void count_drop(struct worker *worker, const struct problem *problem)
     } drops[] = {
         {"no_channel", &metrics->dropped_bad_channel}, {"bad_channel", &metrics->dropped_bad_channel}, {"bad_option", &metrics->dropped_bad_option},
         {"bad_data", &metrics->dropped_bad_data},      {"too_large", &metrics->dropped_too_large},     {"no_memory", &metrics->dropped_no_memory},
+        {"bad_json", &metrics->dropped_bad_json},
     };
 
     for (size_t i = 0; i < sizeof drops / sizeof *drops; i++)

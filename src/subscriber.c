@@ -84,17 +84,19 @@ int subscriber_compare_links(const void *a, const void *b)
     return left->channel < right->channel ? -1 : left->channel > right->channel;
 }
 
+/* A gap too: there may have been no memory to tell it. */
 static bool link_has_more(const struct link *link, struct event_id cursor)
 {
     const struct history *history = &link->channel->history;
 
-    return history->count > 0 && event_id_less(cursor, history_at(history, history->count - 1)->message->id);
+    return (history->count > 0 && event_id_less(cursor, history_at(history, history->count - 1)->message->id)) ||
+           advance_link_has_gap(link, cursor);
 }
 
 bool subscriber_has_more(struct subscriber *subscriber)
 {
     struct link *link, *next;
-    bool more = false;
+    bool more = watch_has_gap(subscriber, subscriber->cursor);
 
     if (subscriber->is_single)
         return link_has_more(&subscriber->own, subscriber->cursor);

@@ -319,7 +319,10 @@ static void see_linked(struct replica *replica, const struct link_list *links)
             link->subscriber->watcher->seen = replica->matching;
 }
 
-/* The message before which nothing was lost to it (see above) is about to come. Of what is there from before it joined it had, or was told, all. */
+/*
+ * The message before which nothing was lost to it (see above) is about to come. Of what is there from before it joined it had, or was told, all; that goes
+ * without a word if it gets to it first, so who is on the way through older messages unsettles the channel.
+ */
 static void link_to(struct channel *channel, struct link *link)
 {
     struct subscriber *subscriber = link->subscriber;
@@ -328,6 +331,8 @@ static void link_to(struct channel *channel, struct link *link)
     link->floor = channel->history.count > 0 ? subscriber->joined + 1 : 0;
     LIST_INSERT_HEAD(&channel->matched, link, of_channel);
     subscriber_mark_pending(link);
+    if (subscriber->state == SUBSCRIBER_READY && event_id_less(subscriber->cursor, channel->settled))
+        channel->settled = subscriber->cursor;
 }
 
 static void take_match(const struct matching *matching, struct watcher *watcher)

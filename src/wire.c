@@ -35,6 +35,20 @@ static struct fault fault(enum wire_error error, const char *reason)
     return (struct fault){error, reason};
 }
 
+const char *wire_error_code(enum wire_error error)
+{
+    switch (error) {
+    case WIRE_BAD_FRAMES: return "bad_frames";
+    case WIRE_BAD_JSON: return "bad_json";
+    case WIRE_BAD_OPTION: return "bad_option";
+    case WIRE_BAD_CHANNEL: return "bad_channel";
+    case WIRE_BAD_DATA: return "bad_data";
+    case WIRE_TOO_LARGE: return "too_large";
+    case WIRE_NO_MEMORY: break;
+    }
+    return "no_memory";
+}
+
 /* Scanner: what separates values, within objects too, where a key counts as a value. */
 static bool is_between(char byte)
 {
@@ -293,7 +307,7 @@ void wire_library_init(void)
 static struct fault parse_fault(enum json_error_code code)
 {
     switch (code) {
-    case json_error_unknown: /* a failed allocation is the one thing that jansson gives up for without a word */
+    case json_error_unknown: /* jansson gives up without a word for a failed allocation alone; one within a string or a number passes for a bad token */
     case json_error_out_of_memory:
         return fault(WIRE_NO_MEMORY, "not enough memory to read JSON");
     case json_error_duplicate_key:

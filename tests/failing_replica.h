@@ -6,20 +6,20 @@
 
 #include "failing_memory.h"
 
-static int setup_with_memory(void **state)
+static inline int setup_with_memory(void **state)
 {
     allocations_left = -1;
     return setup(state);
 }
 
-static int teardown_with_memory(void **state)
+static inline int teardown_with_memory(void **state)
 {
     allocations_left = -1;
     return teardown(state);
 }
 
 /* Received bytes are ours: their memory must not be what fails. */
-static void client_with_room(struct client *client)
+static inline void client_with_room(struct client *client)
 {
     client_init(client);
     assert_non_null(text_reserve(&client->received, 1 << 16));

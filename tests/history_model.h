@@ -7,6 +7,7 @@
 #define HISTORY_MODEL_H
 
 #include "replica_fixture.h"
+#include "failing_memory.h"
 
 #include <jansson.h>
 
@@ -35,6 +36,7 @@ struct record {
     int come;   /* the moment in which it was published */
     int gone;   /* the moment in which history was seen without it, or NEVER */
     bool store;
+    bool is_lost; /* there was no memory for it */
 };
 
 struct write_log {
@@ -55,6 +57,7 @@ struct session {
     unsigned patterns; /* bits */
     bool is_crowded;   /* more match than it may have: what it has by patterns may be left, if it is told */
     int name;          /* or -1 */
+    int64_t ends_ms;   /* its permission; INT64_MAX: never */
     size_t met;        /* records there were when it came */
     uint64_t number;   /* of the replica then */
     struct event_id newest;
@@ -83,6 +86,8 @@ static struct model {
     size_t cursor_count;
     int moment;
     bool is_ample; /* the byte budget is out of reach */
+    bool is_short; /* of memory, now and then */
+    bool was_short; /* an allocation has failed */
     size_t excused;
     size_t delivered;
     size_t checked;
@@ -90,6 +95,8 @@ static struct model {
     size_t by_pattern; /* messages delivered because a pattern matched */
     size_t left;       /* links that were left because there were too many */
     size_t polls_shared;
+    size_t expired;
+    size_t failures; /* of memory */
 } model;
 
 static inline uint64_t next_random(void)
@@ -137,6 +144,8 @@ static inline void see_evictions(void)
             struct record *record = &model.records[model.of_channel[c][model.channel_gone[c]]];
             size_t later = 0;
 
+            if (record->is_lost)
+                continue;
             if (!event_id_less(record->id, front))
                 break;
             record->gone = model.moment;
@@ -182,7 +191,7 @@ static inline bool is_for(const struct session *session, size_t index)
 /* Its messages may have been passed over while they were there. */
 static inline bool is_left(const struct session *session, int channel)
 {
-    return session->is_crowded && !(session->named & 1u << channel);
+    return (session->is_crowded || model.was_short) && !(session->named & 1u << channel);
 }
 
 /*
@@ -194,7 +203,7 @@ static inline void check_missing(const struct session *session, size_t index, in
 {
     const struct record *record = &model.records[index];
 
-    if (!is_for(session, index) || record->expires_ms <= now_ms || (!record->store && session->was_slow))
+    if (!is_for(session, index) || record->expires_ms <= now_ms || (!record->store && (session->was_slow || model.was_short)))
         return;
     for (size_t i = 0; i < count; i++)
         if ((notices[i].channels & 1u << record->channel) &&
@@ -240,6 +249,7 @@ static inline void check_message(struct session *session, size_t index, struct e
     assert_int_equal(event_id_compare(model.records[index].id, id), 0);
     assert_true(event_id_less(above, id));
     assert_true(is_for(session, index));
+    assert_true(model.records[index].ingest_ms < session->ends_ms);
     model.delivered++;
     model.by_pattern += !(session->named & 1u << model.records[index].channel);
 }
@@ -332,8 +342,16 @@ static inline void check_stream(struct session *session, bool is_drained)
         } else if (span_equal(event->name, span_of("sidecast.gap"))) {
             assert_false(event_id_less(event->id, above));
             /* Who takes all there is was written to before history moved on. */
-            assert_true(event->record == 0 || session->was_slow);
+            assert_true(event->record == 0 || session->was_slow || model.was_short);
             notices[count++] = (struct notice){read_gap(session, event, told_events == 1), log->moment};
+            above = event->id;
+            for (; index < model.count && !event_id_less(above, model.records[index].id); index++)
+                check_missing(session, index, log->now_ms, notices, count);
+        } else if (span_equal(event->name, span_of("sidecast.expired"))) {
+            assert_int_equal(i + 1, stream.count);
+            assert_false(event_id_less(event->id, above));
+            assert_true(session->client.has_left && log->now_ms >= session->ends_ms);
+            model.expired++;
             above = event->id;
             for (; index < model.count && !event_id_less(above, model.records[index].id); index++)
                 check_missing(session, index, log->now_ms, notices, count);

@@ -352,6 +352,26 @@ static void a_request_that_was_not_read_yet_while_draining_is_refused(void **sta
     leave(&peer);
 }
 
+/* Or the draining would wait for its next request. */
+static void a_request_that_is_given_up_while_draining_ends_its_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text request = request_of(&POLL);
+    struct peer peer = connect_peer(fixture);
+
+    send_bytes(&peer, (struct span){request.bytes, request.size / 2});
+    worker_order(&fixture->worker, WORKER_DRAIN);
+    turn(fixture);
+    send_bytes(&peer, (struct span){request.bytes + request.size / 2, request.size - request.size / 2 - 2 * FCGI_HEADER_BYTES});
+    text_clear(&request);
+    put_record(&request, FCGI_ABORT_REQUEST, 1, (struct span){0});
+    send_text(&peer, &request);
+    receive(&peer);
+    assert_int_equal(peer.ends, 1);
+    assert_true(peer.is_over);
+    leave(&peer);
+}
+
 /* --- the time in which streams are ended one by one --- */
 
 static void streams_end_one_by_one_and_get_what_comes_until_then(void **state)
@@ -435,6 +455,7 @@ int main(void)
         TEST(a_request_on_a_kept_connection_while_draining_is_refused),
         TEST(the_first_request_of_a_connection_while_draining_is_refused),
         TEST(a_request_that_was_not_read_yet_while_draining_is_refused),
+        TEST(a_request_that_is_given_up_while_draining_ends_its_connection),
         TEST(streams_end_one_by_one_and_get_what_comes_until_then),
         TEST(meanwhile_requests_are_refused_and_idle_connections_closed),
         TEST(each_stream_has_a_moment_of_its_own),

@@ -66,6 +66,20 @@ static void who_got_nothing_is_told_where_it_stands(void **state)
     done(&client);
 }
 
+/* Not at 0-0: to come back with that would be a gap. */
+static void who_wanted_all_there_is_and_got_nothing_is_told_where_it_stands(void **state)
+{
+    struct client client;
+
+    (void)state;
+    publish(&fixture, "c", "elsewhere");
+    client_init(&client);
+    join(&fixture, &client, (struct wish){.channels = "a,b", .cursor = CURSOR_ZERO, .permitted_ms = 1});
+    pass_ms(&fixture, 1);
+    assert_told_expired(&client, fixture.last);
+    done(&client);
+}
+
 static void nothing_that_comes_in_the_same_turn_is_for_it_any_more(void **state)
 {
     struct client client, other;
@@ -187,6 +201,30 @@ static void a_long_poll_is_answered_by_then_with_its_cursor(void **state)
     done(&client);
 }
 
+static void a_long_poll_gets_nothing_that_comes_in_the_same_turn(void **state)
+{
+    struct client client, other;
+    struct stream stream;
+
+    (void)state;
+    client_init(&client);
+    client_init(&other);
+    join(&fixture, &client, (struct wish){.channels = "a", .cursor = CURSOR_ID, .id = FIXTURE_START, .poll = true, .permitted_ms = 7000});
+    join(&fixture, &other, (struct wish){.channels = "a", .cursor = CURSOR_ID, .id = FIXTURE_START, .poll = true});
+    fixture.replica.now_ms += 7000;
+    publish(&fixture, "a", "too late");
+    turn(&fixture);
+    assert_true(client.has_left && other.has_left);
+    stream = client_read(&client);
+    assert_true(span_equal(stream.body, span_of("{\"cursor\":\"1763899200000-0\",\"gap\":false,\"messages\":[]}\n")));
+    stream_finish(&stream);
+    stream = client_read(&other);
+    assert_non_null(memmem(stream.body.bytes, stream.body.size, "too late", 8));
+    stream_finish(&stream);
+    done(&client);
+    done(&other);
+}
+
 static void a_permission_that_ends_in_far_future_ends_nothing(void **state)
 {
     struct client client;
@@ -205,11 +243,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_stream_is_told_when_its_permission_ends_and_is_over),
         T(who_got_nothing_is_told_where_it_stands),
+        T(who_wanted_all_there_is_and_got_nothing_is_told_where_it_stands),
         T(nothing_that_comes_in_the_same_turn_is_for_it_any_more),
         T(who_is_blocked_gets_the_rest_of_what_it_began_and_the_end),
         T(the_end_of_one_is_not_shared_and_it_shares_nothing),
         T(an_end_that_comes_before_is_an_ordinary_one),
         T(a_long_poll_is_answered_by_then_with_its_cursor),
+        T(a_long_poll_gets_nothing_that_comes_in_the_same_turn),
         T(a_permission_that_ends_in_far_future_ends_nothing),
     };
 

@@ -1,11 +1,40 @@
 /*
- * Clients with all kinds of cursors join, block, take bytes, break and come back, while messages come, time passes and policy
- * changes; what each got is held against a model that remembers everything (history_model.h).
+ * Clients with all kinds of cursors join, block, take bytes, break and come back, while messages come, time passes, permissions end, memory lacks and
+ * policy changes; what each got is held against a model that remembers everything (history_model.h).
  * SIDECAST_MODEL_SEED is the first seed (1), SIDECAST_MODEL_SEEDS how many there are (12).
  */
 #include "history_model.h"
 
 enum { STEPS = 3000 };
+
+/* --- lack of memory --- */
+
+/* One of the next allocations may fail, after `least` others at least. */
+static void begin_shortage(size_t least)
+{
+    allocations_left = model.is_short && one_in(8) ? (long)(least + below(one_in(2) ? 4 : 20)) : -1;
+    model.failures += allocations_left >= 0;
+}
+
+static void end_shortage(void)
+{
+    model.was_short |= model.is_short; /* it is not known whether one has failed */
+    allocations_left = -1;
+}
+
+/* What a client keeps of what it got is not what fails. */
+static ssize_t write_with_memory(struct subscriber *subscriber, const struct iovec *parts, int count)
+{
+    long left = allocations_left;
+    ssize_t written;
+
+    allocations_left = -1;
+    written = client_write(subscriber, parts, count);
+    allocations_left = left;
+    return written;
+}
+
+static const struct replica_io model_io = {write_with_memory, client_want_write, client_left, no_timeout};
 
 /* --- joining --- */
 
@@ -162,6 +191,7 @@ static struct session *new_session(void)
 static void begin_session(struct session *session)
 {
     char channels[(CHANNELS + PATTERNS) * 8 + 1] = "";
+    bool joined;
 
     write_channels(session, channels);
     session->wish.channels = channels;
@@ -169,9 +199,19 @@ static void begin_session(struct session *session)
     session->met = model.count;
     session->number = fixture.replica.number;
     session->newest = fixture.replica.newest;
+    session->ends_ms = session->wish.permitted_ms ? fixture.replica.now_ms + session->wish.permitted_ms : INT64_MAX;
     foresee_start(session);
-    join(&fixture, &session->client, session->wish);
+    begin_shortage(1); /* the first is the fixture's own */
+    joined = try_join(&fixture, &session->client, session->wish);
+    end_shortage();
     session->wish.channels = NULL;
+    if (joined)
+        return;
+    assert_true(model.is_short && session->client.received.size == 0);
+    client_finish(&session->client);
+    free(session->granted);
+    free(session->log);
+    *session = (struct session){0};
 }
 
 /* Wants the same from the same place on. */
@@ -203,6 +243,7 @@ static void step_join(void)
         .client = session->name < 0 ? NULL : client_names[session->name],
         .poll = one_in(3),
         .envelope = one_in(4),
+        .permitted_ms = one_in(4) ? 1 + (int64_t)below(one_in(2) ? 50 : 5000) : 0,
         .request_id = one_in(4) ? 7 : 1,
     };
     if (one_in(4)) {
@@ -212,7 +253,7 @@ static void step_join(void)
     }
     choose_cursor(session);
     begin_session(session);
-    if (session->wish.poll && one_in(2))
+    if (session->in_use && session->wish.poll && one_in(2))
         begin_twin(session);
 }
 
@@ -222,6 +263,7 @@ static void step_publish(void)
 {
     static char data[1 << 17];
     size_t count = one_in(30) ? 1 + below(600) : 1 + below(4);
+    uint64_t before;
 
     for (; count > 0 && model.count < RECORDS; count--) {
         struct record *record = &model.records[model.count];
@@ -244,6 +286,8 @@ static void step_publish(void)
         record->id = event_id_next(fixture.last, FIXTURE_START.ms + (uint64_t)(fixture.replica.now_ms - FIXTURE_START_MS));
         record->number = fixture.replica.number + 1;
         model.count++;
+        before = fixture.metrics.dropped_no_memory;
+        begin_shortage(1); /* the first is the message */
         publish_with(&fixture, (struct publication){
                                    .channel = channel_names[record->channel],
                                    .data = {data, head + record->size},
@@ -251,6 +295,11 @@ static void step_publish(void)
                                    .ttl_ms = ttl_ms,
                                    .transient = !record->store,
                                });
+        end_shortage();
+        if (fixture.metrics.dropped_no_memory > before) {
+            record->is_lost = true;
+            record->gone = model.moment;
+        }
         assert_true(!record->store || fixture.replica.bytes <= (size_t)fixture.settings.history_bytes);
     }
 }
@@ -316,6 +365,27 @@ static void choose_settings(void)
     settings->hub_pace = one_in(3) ? 0 : (int64_t)below(30);
 }
 
+/* Of a worker that has more to take in: some may have more to come. */
+static void step_busy(void)
+{
+    replica_run_timeouts(&fixture.replica);
+    (void)replica_flush(&fixture.replica);
+}
+
+static void step_short(size_t choice)
+{
+    begin_shortage(0);
+    if (choice < 47)
+        turn(&fixture);
+    else if (choice < 55)
+        step_busy();
+    else if (choice < 95)
+        step_socket();
+    else
+        step_leave();
+    end_shortage();
+}
+
 static void step(void)
 {
     size_t choice = below(100);
@@ -323,16 +393,12 @@ static void step(void)
     model.moment++;
     if (choice < 40)
         step_publish();
-    else if (choice < 55)
-        turn(&fixture);
-    else if (choice < 65)
+    else if (choice < 65 && choice >= 55)
         step_time();
-    else if (choice < 80)
+    else if (choice < 80 && choice >= 65)
         step_join();
-    else if (choice < 95)
-        step_socket();
     else
-        step_leave();
+        step_short(choice);
     see_evictions();
     if (one_in(500)) {
         choose_settings();
@@ -371,6 +437,7 @@ static void drain(void)
 static void begin(uint64_t seed)
 {
     fixture_start(&fixture);
+    fixture.replica.io = &model_io;
     model.seed = model.random = seed;
     model.count = model.cursor_count = 0;
     model.moment = 0;
@@ -382,6 +449,8 @@ static void begin(uint64_t seed)
     fixture.settings.poll_max_bytes = 1 + (int64_t)below(one_in(2) ? 2000 : 100000);
     fixture.settings.sse_open_event = !one_in(4);
     model.is_ample = one_in(2);
+    model.is_short = one_in(3);
+    model.was_short = false;
     fixture.settings.history_bytes = model.is_ample ? INT64_C(1) << 40 : 5000 + (int64_t)below(400000);
     fixture.settings.history_pinned_bytes = 1000 + (int64_t)below(one_in(2) ? 5000 : 500000);
 }
@@ -422,11 +491,12 @@ static void every_client_gets_every_message_once_in_order_or_is_told_of_a_gap(vo
     for (uint64_t seed = first; seed < first + count; seed++)
         run(seed);
     print_message("%zu clients checked, %zu messages delivered, %zu of them by patterns, %zu losses told, %zu writes and %zu answers shared, "
-                  "%zu links left\n", model.checked, model.delivered, model.by_pattern, model.excused, model.shared, model.polls_shared,
-                  model.left);
+                  "%zu links left, %zu permissions ended, %zu shortages of memory\n", model.checked, model.delivered, model.by_pattern, model.excused,
+                  model.shared, model.polls_shared, model.left, model.expired, model.failures);
     /* The seeds are such that all of it happens. */
     assert_true(model.checked > 100 * count && model.delivered > 1000 * count && model.excused > 10 * count &&
-                model.shared > 10 * count && model.by_pattern > 500 * count && model.left > 10 * count && model.polls_shared > 10 * count);
+                model.shared > 10 * count && model.by_pattern > 500 * count && model.left > 10 * count && model.polls_shared > 10 * count &&
+                model.expired > 2 * count && model.failures > 10 * count);
     free(model.records);
     for (int c = 0; c < CHANNELS; c++)
         free(model.of_channel[c]);

@@ -78,12 +78,19 @@ static int connect_to(struct house *house, size_t index)
     return fds[1];
 }
 
-static void send_call(int fd, const struct call *call)
+/* False: the other end has closed. */
+static bool try_call(int fd, const struct call *call)
 {
     struct text bytes = request_of(call);
+    bool is_sent = send(fd, bytes.bytes, bytes.size, MSG_NOSIGNAL) == (ssize_t)bytes.size;
 
-    assert_int_equal(send(fd, bytes.bytes, bytes.size, MSG_NOSIGNAL), bytes.size);
     text_finish(&bytes);
+    return is_sent;
+}
+
+static void send_call(int fd, const struct call *call)
+{
+    assert_true(try_call(fd, call));
 }
 
 static const struct call POST = {.method = "POST", .query = "channel=news", .endpoint = "publish", .keep = true, .body = {"Hello", 5},
@@ -225,6 +232,7 @@ static void a_timeout_and_the_hub_agree_on_what_is_published(void **state)
     struct house *house = *state;
     struct text out = TEXT_EMPTY;
     uint64_t published = 0;
+    bool is_sent;
     int fd;
 
     crew_pause(&house->crew);
@@ -232,11 +240,11 @@ static void a_timeout_and_the_hub_agree_on_what_is_published(void **state)
     crew_resume(&house->crew);
     for (int i = 0; i < POSTS; i++) {
         fd = connect_to(house, 0);
-        send_call(fd, &POST);
+        /* On a busy machine the time may be up before the request is sent, or read. */
+        is_sent = try_call(fd, &POST);
         if (i % 2 == 0)
             (void)poll(NULL, 0, 1);
-        /* On a busy machine the time may be up before the request is read. */
-        if (await_end(house, fd, &out)) {
+        if (is_sent && await_end(house, fd, &out)) {
             published += has(&out, "Status: 202");
             assert_true(has(&out, "Status: 202") || has(&out, "Status: 503"));
         }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 enum { PARAMS_MAX = 5 };
 
@@ -257,6 +258,30 @@ static void every_channel_is_asked_for_and_one_refused_refuses_all(void **state)
     }
 }
 
+static long allocations_left;
+
+static void *allocate(size_t size)
+{
+    return allocations_left-- == 0 ? NULL : malloc(size);
+}
+
+/* Later, when it is published, there may be memory for it. */
+static void a_document_that_lack_of_memory_hides_is_not_allowed(void **state)
+{
+    static const char *const params[PARAMS_MAX] = {JSON};
+    struct fixture *fixture = *state;
+    int asked = 0;
+
+    for (long n = 0; asked == 0; n++) {
+        parse(fixture, params, span_of("[{\"channel\":\"yours\",\"data\":[\"x\",1,true]}]"));
+        allocations_left = n;
+        json_set_alloc_funcs(allocate, free);
+        assert_false(post_is_allowed(&fixture->post, "channel", may, &asked) && !fixture->post.reason);
+        json_set_alloc_funcs(malloc, free);
+        assert_true(asked == 0 || n > 5);
+    }
+}
+
 static void a_permission_for_a_document_names_the_key_that_it_was_read_with(void **state)
 {
     static const char *const params[PARAMS_MAX] = {JSON};
@@ -282,6 +307,7 @@ int main(void)
         TEST(long_names_are_told_and_not_cut),
         TEST(all_channels_together_make_no_more_than_a_frame_may),
         TEST(every_channel_is_asked_for_and_one_refused_refuses_all),
+        TEST(a_document_that_lack_of_memory_hides_is_not_allowed),
         TEST(a_permission_for_a_document_names_the_key_that_it_was_read_with),
     };
 

@@ -91,9 +91,9 @@ static void what_breaks_a_rule_is_told_and_counted(void **state)
         const char *status, *part;
         const uint64_t *counter;
     } rows[] = {
-        {document_of("{"), "Status: 400", "{\"error\":\"bad_json\",\"message\":\"not a JSON object or array (RFC 8259, UTF-8)\"}", &hub->dropped_bad_json},
+        {document_of("{"), "Status: 400", "{\"error\":\"bad_json\",\"message\":\"not a JSON object or array (RFC 8259, UTF-8)\"}", &worker->dropped_bad_json},
         {post_of("channel=a&ttl=soon", "x"), "Status: 400", "\"ttl must be a number of seconds, at least 1\"", &hub->dropped_bad_option},
-        {document_of("{\"channel\":\"*\",\"data\":1}"), "Status: 400", "\"bad_channel\"", &hub->dropped_bad_channel},
+        {document_of("{\"channel\":\"*\",\"data\":1}"), "Status: 400", "\"bad_channel\"", &worker->dropped_bad_channel},
         {post_of("channel=a", "\xff"), "Status: 400", "\"bad_data\"", &hub->dropped_bad_data},
         {post_of("channel=a", "12345678901"), "Status: 413 Content Too Large", "\"too_large\"", &hub->dropped_too_large},
         {post_of("channel=*", "x"), "Status: 400", "\"bad_channel\"", &worker->dropped_bad_channel},

@@ -243,10 +243,21 @@ static void delivery_without_memory_is_told_or_ends_the_client_whichever_allocat
 }
 
 /* The mark of a message that could not be kept stays, also when older ones are evicted after it. */
+static void lose_for_lack_of_memory(const char *channel)
+{
+    struct message *message;
+
+    fixture.last = event_id_next(fixture.last, 0);
+    message = sse_encode_message(fixture.last, &(struct message_names){.channel = span_of(channel)}, span_of("lost"));
+    message->ingest_ms = fixture.replica.now_ms;
+    allocations_left = 0;
+    replica_apply_take(&fixture.replica, message);
+    assert_true(allocations_left < 0);
+}
+
 static void loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go(void **state)
 {
     struct client client;
-    struct message *message;
     struct event_id cursor;
 
     (void)state;
@@ -254,18 +265,58 @@ static void loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go(void
     fixture.settings.history_keep = 0;
     publish(&fixture, "a", "one");
     cursor = publish(&fixture, "a", "two");
-    fixture.last = event_id_next(fixture.last, 0);
-    message = sse_encode_message(fixture.last, &(struct message_names){.channel = span_of("a")}, span_of("lost"));
-    message->ingest_ms = fixture.replica.now_ms;
-    allocations_left = 0;
-    replica_apply_take(&fixture.replica, message);
-    assert_true(allocations_left < 0);
+    lose_for_lack_of_memory("a");
     publish(&fixture, "a", "three"); /* evicts `one` */
     turn(&fixture);
     client_init(&client);
     join(&fixture, &client, (struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor});
     assert_string_equal(told(&client), "gap three");
     done(&client);
+}
+
+/* Who was told of the later loss still lacks what goes now. */
+static void older_messages_that_go_after_a_loss_was_told_are_a_gap_again(void **state)
+{
+    struct client client;
+    struct event_id cursor = fixture.last;
+
+    (void)state;
+    fixture.settings.history_messages = 2;
+    fixture.settings.history_keep = 0;
+    publish(&fixture, "a", "one");
+    publish(&fixture, "a", "two");
+    lose_for_lack_of_memory("a");
+    client_init(&client);
+    client.budget = 10;
+    join(&fixture, &client, (struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor});
+    publish(&fixture, "a", "three"); /* evicts `one` */
+    turn(&fixture);
+    client_takes(&fixture, &client, SIZE_MAX);
+    assert_string_equal(told(&client), "gap gap two three");
+    done(&client);
+}
+
+/* The half goes out alone then. That there is nothing else to write must not make it forget what it has to tell. */
+static void gap_without_memory_to_tell_it_is_told_later(void **state)
+{
+    (void)state;
+    fixture.settings.history_age = 1000;
+    fixture.settings.history_keep = 0;
+    for (int several = 0; several < 2; several++) {
+        struct client client;
+
+        client_with_room(&client);
+        client.budget = 10;
+        join(&fixture, &client, (struct wish){.channels = several ? "a,b" : "b"});
+        publish(&fixture, "b", "lost");
+        pass_ms(&fixture, 2000);
+        allocations_left = 0;
+        client_takes(&fixture, &client, SIZE_MAX);
+        assert_true(allocations_left < 0);
+        turn(&fixture);
+        assert_string_equal(told(&client), "open gap");
+        done(&client);
+    }
 }
 
 int main(void)
@@ -279,6 +330,8 @@ int main(void)
         T(last_n_without_memory_is_clean),
         T(delivery_without_memory_is_told_or_ends_the_client_whichever_allocation_fails),
         T(loss_for_lack_of_memory_is_not_forgotten_when_older_messages_go),
+        T(gap_without_memory_to_tell_it_is_told_later),
+        T(older_messages_that_go_after_a_loss_was_told_are_a_gap_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

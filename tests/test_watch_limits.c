@@ -168,6 +168,35 @@ static void who_joins_more_than_it_may_have_gets_those_with_the_newest_messages(
     }
 }
 
+/* Its next message brings the channel back to a client that has more to come than one write takes, and lets go of what is not for it. */
+static void who_has_more_to_come_is_not_told_again_of_a_channel_that_was_left(void **state)
+{
+    struct client client, live;
+    struct event_id cursor = fixture.last;
+    char pattern[] = "a/2", *patterns[] = {pattern};
+    struct channel_rule rule = {.match = {patterns, 1}, .policy = {.messages = 10, .age_ms = 1000}};
+
+    (void)state;
+    fixture.settings.rules = &rule;
+    fixture.settings.rule_count = 1;
+    fixture.settings.history_messages = 1000;
+    fixture.settings.subscribe_max_matched = 1;
+    watch(&live, "a/2");
+    publish_many(&fixture, "a/1", 0, 300, 1);
+    publish_many(&fixture, "a/2", 300, 10, 1);
+    publish_many(&fixture, "a/1", 310, 300, 1);
+    turn(&fixture);
+    client_init(&client);
+    join(&fixture, &client, (struct wish){.channels = "a/*", .cursor = CURSOR_ID, .id = cursor});
+    assert_int_equal(client.subscriber.state, SUBSCRIBER_READY);
+    publish(&fixture, "a/2", "last"); /* evicts one */
+    turn(&fixture);
+    assert_int_equal(fixture.metrics.gaps, 1);
+    assert_string_equal(strrchr(told(&client), ' '), " last");
+    done(&client);
+    done(&live);
+}
+
 static void leaving_goes_by_eighths_so_that_it_is_seldom(void **state)
 {
     struct client client;
@@ -300,6 +329,7 @@ int main(void)
         T(what_pacing_holds_back_is_written_before_a_channel_is_left),
         T(blocked_client_with_too_many_channels_is_told_of_a_gap),
         T(who_joins_more_than_it_may_have_gets_those_with_the_newest_messages),
+        T(who_has_more_to_come_is_not_told_again_of_a_channel_that_was_left),
         T(leaving_goes_by_eighths_so_that_it_is_seldom),
         T(joining_without_memory_is_clean_whichever_allocation_fails),
         T(new_channel_without_memory_is_told_or_ends_the_client_whichever_allocation_fails),
