@@ -66,6 +66,7 @@ build/check/sidecast.a: $(MODULES:%=build/check/%.o)
 
 # What a test replaces to count it or to let it fail.
 TEST_LDFLAGS_access := -Wl,--wrap=malloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+TEST_LDFLAGS_archive := -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=close,--wrap=openat,--wrap=pthread_create
 TEST_LDFLAGS_channel := -Wl,--wrap=history_after
 TEST_LDFLAGS_confirm := -Wl,--wrap=zmq_msg_init_size,--wrap=zmq_msg_send
 TEST_LDFLAGS_crew := -Wl,--wrap=bell_init,--wrap=pthread_create
