@@ -110,7 +110,7 @@ compose-check:
 # --- threads, under ThreadSanitizer ---
 
 # Tests of what threads share; the end-to-end tests run with this daemon besides.
-TSAN_TESTS := test_bell test_inbox test_hub test_crew test_offers test_token_threads
+TSAN_TESTS := test_bell test_inbox test_hub test_crew test_offers test_saver test_token_threads
 
 build/tsan/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -9,6 +9,7 @@
 #include "keyfile.h"
 #include "log.h"
 #include "offers.h"
+#include "saver.h"
 #include "state.h"
 #include "table.h"
 
@@ -29,6 +30,7 @@ struct server {
     void *context;
     struct ev_loop *loop;
     struct state state;
+    struct saver saver;
     struct hub hub;
     struct crew crew;
     struct keyring keyring;
@@ -203,6 +205,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
     crew_order(&server->crew, WORKER_RELOAD);
     crew_resume(&server->crew);
     ingest_reload(&server->ingest, server->settings);
+    saver_reload(&server->saver);
     log_set_level(server->settings->log_level);
     log_write(LOG_NOTICE, "reload: done");
 }
@@ -226,6 +229,7 @@ static void watch_signal(struct server *server, ev_signal *watcher, void (*handl
 static void watch_signals(struct server *server)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     watch_signal(server, &server->terminate, on_terminate, SIGTERM);
     watch_signal(server, &server->interrupt, on_terminate, SIGINT);
     watch_signal(server, &server->hangup, on_hangup, SIGHUP);
@@ -269,8 +273,11 @@ static int run(struct server *server, size_t max_clients)
 
     if (!read_keys(settings, &server->keyring, error, sizeof error))
         goto no_state;
+    if (!saver_open(&server->saver, settings, error, sizeof error))
+        goto no_state;
     if (!state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), &start, error, sizeof error))
         goto no_state;
+    saver_load(&server->saver, &start);
     if (!crew_init(crew, server->loop, settings, &server->hub, start, max_clients)) {
         snprintf(error, sizeof error, "cannot make hub.workers workers: %s", strerror(errno));
         goto no_state;
@@ -282,11 +289,14 @@ static int run(struct server *server, size_t max_clients)
         goto no_ingest;
     }
     crew_set_offers(crew, &server->offers);
+    saver_restore(&server->saver, &server->hub, crew);
     if (!ingest_init(&server->ingest, server->loop, settings, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
     if (!acceptor_init(&server->acceptor, server->loop, settings, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
         goto no_acceptor;
     watch_places(server);
+    if (!saver_begin(&server->saver, server->loop, error, sizeof error))
+        goto no_threads;
     /* The gate of ingest stands between the workers' loops and the kernel, so it is there before them and after them. */
     if (!crew_start(crew)) {
         snprintf(error, sizeof error, "cannot start the threads of hub.workers: %s", strerror(errno));
@@ -295,6 +305,7 @@ static int run(struct server *server, size_t max_clients)
     log_write(LOG_NOTICE, "sidecast %s is ready", SIDECAST_VERSION);
     ev_run(server->loop, 0);
     crew_stop(crew);
+    saver_end(&server->saver);
     log_metrics(server);
     code = EXIT_OK;
 no_threads:
@@ -307,6 +318,7 @@ no_ingest:
     offers_finish(&server->offers); /* connections know its offers */
     hub_finish(&server->hub);
 no_state:
+    saver_close(&server->saver);
     keyring_finish(&server->keyring);
     if (code != EXIT_OK)
         log_write(LOG_ERROR, "start: %s", error);
