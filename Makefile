@@ -67,6 +67,7 @@ build/check/sidecast.a: $(MODULES:%=build/check/%.o)
 # What a test replaces to count it or to let it fail.
 MEMORY := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 TEST_LDFLAGS_access := $(MEMORY)
+TEST_LDFLAGS_archive := -Wl,--wrap=write,--wrap=fsync,--wrap=renameat,--wrap=close,--wrap=openat,--wrap=pthread_create
 TEST_LDFLAGS_channel := -Wl,--wrap=history_after
 TEST_LDFLAGS_wire := -Wl,--wrap=malloc
 TEST_LDFLAGS_confirm := -Wl,--wrap=zmq_msg_init_size,--wrap=zmq_msg_send
@@ -112,7 +113,7 @@ compose-check:
 # --- threads, under ThreadSanitizer ---
 
 # Tests of what threads share; the end-to-end tests run with this daemon besides.
-TSAN_TESTS := test_bell test_inbox test_hub test_crew test_offers test_token_threads
+TSAN_TESTS := test_bell test_inbox test_hub test_crew test_offers test_saver test_token_threads
 
 build/tsan/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -56,11 +56,8 @@ static inline struct span channel_name(const struct channel *channel)
     return (struct span){channel->name, channel->name_size};
 }
 
-/*
- * What had the id is lost: the gap mark is at least as high. Below it who was told of an earlier loss is told again, of a lower one too: it may have been
- * there when that was told.
- */
-void channel_lose(struct channel *channel, struct event_id id);
+/* Raises the gap mark, so that whoever lacks `id` is told of a gap. A lower id leaves the mark: it is for those who are connected, and lack it. */
+void channel_lose(const struct replica *replica, struct channel *channel, struct event_id id);
 
 static inline bool channel_is_named(const struct channel *channel)
 {

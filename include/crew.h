@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 struct member;
+struct snapshot;
 
 struct crew {
     struct member *members;   /* owned */
@@ -28,6 +29,8 @@ struct crew {
     pthread_cond_t changed;
     bool is_paused;
     size_t standing;          /* workers that wait for the end of the pause */
+    void (*collected)(void *context); /* of crew_collect */
+    void *collecting;                 /* its context */
 };
 
 /* Descriptors of one worker: its loop, its bell, libfcgi's file, and one to spare. */
@@ -63,6 +66,11 @@ size_t crew_open_count(const struct crew *crew);
 /* Until crew_resume no worker runs, and the hub may look at what is theirs and change the settings. Waits for the turns that run. */
 void crew_pause(struct crew *crew);
 void crew_resume(struct crew *crew);
+/*
+ * Has the messages of history collected into `snapshot`, a slice each turn of one worker, which then calls `collected` on its thread. One at a time; after
+ * crew_stop it is not called any more.
+ */
+void crew_collect(struct crew *crew, struct snapshot *snapshot, void (*collected)(void *context), void *context);
 /* One of them, from 0 on, to be looked at. Within a pause, or while no thread runs. */
 struct worker *crew_worker(struct crew *crew, size_t index);
 /* Adds what the workers count to `sum`. The same. */

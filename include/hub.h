@@ -17,6 +17,8 @@
 
 #include <stdatomic.h>
 
+struct snapshot;
+
 enum { HUB_BATCH = 256 };
 
 struct hub {
@@ -37,6 +39,9 @@ struct hub {
 /* `newest`: ids rise from there. */
 void hub_init(struct hub *hub, const struct settings *settings, struct event_id newest, struct inbox **inboxes, size_t inbox_count);
 void hub_finish(struct hub *hub);
+
+/* What an earlier life had published is in every replica: its keys count, and so do its messages. Before anything is published. */
+void hub_restore(struct hub *hub, const struct snapshot *snapshot);
 
 /* Whether every inbox has room for another multipart message, behind those that hub_flush will put in. */
 bool hub_has_room(struct hub *hub);

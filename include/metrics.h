@@ -19,6 +19,8 @@
     X(publishers_refused, counter, "publishers refused: publish.max_connections or descriptors") \
     X(publishers_gone, counter, "publisher connections that ended: left, or cut by ZeroMQ for a frame above publish.max_frame_bytes") \
     X(publishers_failed, counter, "publisher connections whose ZeroMQ handshake failed") \
+    X(snapshots_written, counter, "snapshots of history written to hub.state_dir") \
+    X(snapshots_failed, counter, "snapshots of history that could not be written") \
     X(ingest_pauses, counter, "times the hub stopped reading because an inbox was full") \
     X(connections, gauge, "FastCGI connections now") \
     X(connections_refused, counter, "FastCGI connections closed at once because memory lacked") \

@@ -56,6 +56,7 @@ struct replica {
     struct subscriber_queue ready;
     struct subscriber_queue blocked;
     struct entry_queue order;         /* every entry, the oldest first */
+    struct entry *bookmark;           /* the next one for the snapshot that is being collected (collect.h), or NULL */
     struct entry *spare;              /* owned; of the last eviction, for the next message; or NULL */
     size_t bytes;                     /* of history, encodings included */
     struct timeouts timeouts;

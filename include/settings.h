@@ -48,8 +48,9 @@
     X(hub,       workers,         number, "1",       1,       64,                             0, "threads that own connections; with 1 there is no thread but the main one") \
     X(hub,       max_clients,     number, "100000",  1,       10000000,                       0, "FastCGI connections at once; lowered to what the descriptor limit allows") \
     X(hub,       pace,            time,   "10ms",    0,       60000,                          1, "least time between two writes of one channel to a client; 0: none") \
-    X(hub,       state_dir,       string, "",        0,       0,                              0, "directory in which the newest id is kept, so that ids rise across a restart; empty: none") \
     X(hub,       drain,           time,   "1s",      0,       INT64_C(3600000),               1, "time from SIGTERM over which streams are ended, each at a moment of its own; 0: all at once") \
+    X(hub,       state_dir,       string, "",        0,       0,                              0, "directory in which the newest id and, at the end, history are kept for the next start; empty: none") \
+    X(hub,       snapshot_interval, time, "0",       0,       INT64_C(86400000),              1, "history is written to hub.state_dir this often, besides at the end; 0: only then") \
     X(hub,       stop_timeout,    time,   "10s",     1,       INT64_C(3600000),               1, "longest time from SIGTERM to exit") \
     X(history,   messages,        number, "100",     0,       10000000,                       1, "messages of a channel that a newcomer may be given") \
     X(history,   age,             time,   "1h",      1,       INT64_C(31536000000),           1, "age up to which they are kept") \

@@ -10,6 +10,10 @@
 
 /* Before the first table. False: no random bytes to be had. */
 bool table_init(void);
+/* The key of an earlier life, so that what was kept by hash is found again. Before the first table, and before any thread. */
+enum { TABLE_KEY_BYTES = 16 };
+void table_get_key(unsigned char key[TABLE_KEY_BYTES]);
+void table_set_key(const unsigned char key[TABLE_KEY_BYTES]);
 unsigned table_hash(const void *key, size_t size);
 
 #define HASH_NONFATAL_OOM 1

@@ -20,6 +20,7 @@
 struct hub;
 struct keyring;
 struct offers;
+struct snapshot;
 
 enum { WORKER_READ_BYTES = 64 * 1024 };
 
@@ -32,6 +33,7 @@ enum worker_order {
     WORKER_STOP = 16,      /* leaves its loop */
     WORKER_SPREAD = 32,    /* ends streams one by one within hub.drain, closes idle connections, refuses what still comes */
     WORKER_ANSWER = 64,    /* nothing: that the order is gone shows that the loop turns */
+    WORKER_COLLECT = 128,   /* collects worker->snapshot, a slice each turn, and calls worker->collected */
 };
 
 /* What a worker tells those around it, on its own thread. All but closed_one may be NULL. */
@@ -40,6 +42,7 @@ struct worker_owner {
     void (*idle_one)(void *context);   /* a kept connection became idle */
     void (*took)(void *context);       /* there is room in the inbox */
     void (*stand)(void *context);      /* WORKER_STAND was ordered, as is done only where this is set */
+    void (*collected)(void *context);  /* WORKER_COLLECT was ordered, as is done only where this is set, and the snapshot has its messages */
     void *context;
 };
 
@@ -72,6 +75,9 @@ struct worker {
     size_t connection_count;
     struct places *places;               /* borrowed; shared by all workers */
     size_t places_taken;                 /* how many of them are this worker's */
+    struct snapshot *snapshot;           /* borrowed; set by the hub before it orders, and left alone until it is collected */
+    bool is_asked;                       /* for a snapshot that is not begun */
+    bool is_collecting;
     bool is_draining;                    /* every request is refused for the moment */
     struct worker_owner owner;
     bool has_thread;                     /* of its own, so that it must be woken; else the hub is on the same loop */

@@ -87,9 +87,32 @@ void channel_close_unused(struct replica *replica, struct channel *channel)
     free(channel);
 }
 
-void channel_lose(struct channel *channel, struct event_id id)
+static void untell(struct link_list *links, struct event_id id)
 {
-    channel->lost_through = event_id_max(channel->lost_through, id);
+    struct link *link;
+
+    LIST_FOREACH(link, links, of_channel)
+        if (event_id_less(link->subscriber->cursor, id))
+            link->told = link->channel->losses - 1;
+}
+
+/* Whoever was told of the mark would not be told of a loss below it. Only who could not be written to lacks the message. */
+static void lose_below_mark(const struct replica *replica, struct channel *channel, struct event_id id)
+{
+    if (TAILQ_EMPTY(&replica->blocked))
+        return;
+    untell(&channel->solo, id);
+    untell(&channel->shared, id);
+    untell(&channel->matched, id);
+}
+
+void channel_lose(const struct replica *replica, struct channel *channel, struct event_id id)
+{
+    if (!event_id_less(channel->lost_through, id)) {
+        lose_below_mark(replica, channel, id);
+        return;
+    }
+    channel->lost_through = id;
     channel->losses++;
 }
 

@@ -40,6 +40,13 @@ static void on_took(void *context)
     bell_ring(&member->crew->room);
 }
 
+static void on_collected(void *context)
+{
+    struct crew *crew = ((struct member *)context)->crew;
+
+    crew->collected(crew->collecting);
+}
+
 static void on_stand(void *context)
 {
     struct crew *crew = ((struct member *)context)->crew;
@@ -72,7 +79,7 @@ static bool open_member(struct crew *crew, struct member *member, struct ev_loop
             ev_loop_destroy(member->loop);
         return false;
     }
-    member->worker.owner = (struct worker_owner){on_closed, on_idle, on_took, on_stand, member};
+    member->worker.owner = (struct worker_owner){on_closed, on_idle, on_took, on_stand, on_collected, member};
     member->worker.has_thread = has_thread;
     return true;
 }
@@ -242,6 +249,14 @@ void crew_resume(struct crew *crew)
     while (crew->standing > 0)
         pthread_cond_wait(&crew->changed, &crew->lock);
     pthread_mutex_unlock(&crew->lock);
+}
+
+void crew_collect(struct crew *crew, struct snapshot *snapshot, void (*collected)(void *context), void *context)
+{
+    crew->collected = collected;
+    crew->collecting = context;
+    crew_worker(crew, 0)->snapshot = snapshot;
+    worker_order(crew_worker(crew, 0), WORKER_COLLECT);
 }
 
 struct worker *crew_worker(struct crew *crew, size_t index)

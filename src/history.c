@@ -161,6 +161,8 @@ static void let_go(struct replica *replica, struct entry *entry)
     history->transient -= is_transient(entry->message);
     history_count_bytes(replica, -entry_bytes(entry));
     replica->metrics->history_messages--;
+    if (replica->bookmark == entry)
+        replica->bookmark = TAILQ_NEXT(entry, order);
     TAILQ_REMOVE(&replica->order, entry, order);
     pins_evicted(&replica->pins, entry->message->encoded);
     pins_evicted(&replica->pins, entry->envelope);
@@ -203,8 +205,8 @@ static void evict_front(struct replica *replica, struct channel *channel)
     if (!is_over(replica, entry))
         channel_catch_up(replica, channel, entry->message->id);
     if (entry->message->store && entry->message->expires_ms > replica->now_ms) {
-        /* The mark is higher already when a later message was lost for lack of memory. */
-        channel_lose(channel, entry->message->id);
+        /* The mark is higher already when a later message was lost for lack of memory, or this one was loaded after a crash. */
+        channel_lose(replica, channel, entry->message->id);
         replica->metrics->history_evicted++;
     }
     history->head = (history->head + 1) & (history->capacity - 1);

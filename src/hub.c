@@ -1,6 +1,7 @@
 #include "hub.h"
 
 #include "message.h"
+#include "snapshot.h"
 #include "sse.h"
 
 #include <assert.h>
@@ -15,6 +16,13 @@ void hub_finish(struct hub *hub)
 {
     assert(hub->batch_count == 0);
     keys_finish(&hub->keys);
+}
+
+void hub_restore(struct hub *hub, const struct snapshot *snapshot)
+{
+    keys_restore(&hub->keys, snapshot);
+    keys_trim(&hub->keys, INT64_MIN, (size_t)hub->settings->publish_max_keys);
+    atomic_store(&hub->published, snapshot->message_count);
 }
 
 bool hub_has_room(struct hub *hub)

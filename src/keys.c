@@ -1,5 +1,6 @@
 #include "keys.h"
 
+#include "snapshot.h"
 #include "table.h"
 #include "text.h"
 
@@ -27,9 +28,12 @@ static size_t compose(char name[KEY_NAME_MAX], struct span channel, struct span 
 
 static void forget(struct keys *keys, struct key_record *record)
 {
+    if (keys->bookmark == record)
+        keys->bookmark = TAILQ_NEXT(record, order);
     TAILQ_REMOVE(&keys->queue, record, order);
     HASH_DEL(keys->table, record);
     keys->count--;
+    keys->name_bytes -= record->name_size;
     free(record);
 }
 
@@ -83,5 +87,46 @@ bool keys_add(struct keys *keys, struct span channel, struct span key, struct ev
     }
     TAILQ_INSERT_TAIL(&keys->queue, record, order);
     keys->count++;
+    keys->name_bytes += size;
     return true;
+}
+
+void keys_collect_begin(struct keys *keys, struct snapshot *snapshot)
+{
+    keys->bookmark = TAILQ_FIRST(&keys->queue);
+    snapshot->failed |= !text_reserve(&snapshot->keys, snapshot_key_bytes(keys->count, keys->name_bytes));
+}
+
+bool keys_collect(struct keys *keys, struct snapshot *snapshot, size_t most)
+{
+    for (; keys->bookmark && most > 0; most--) {
+        const struct key_record *record = keys->bookmark;
+
+        if (event_id_less(snapshot->newest, record->id)) {
+            keys->bookmark = NULL;
+            break;
+        }
+        size_t channel_size = strlen(record->name);
+        struct snapshot_key key = {
+            .id = record->id,
+            .added_ms = record->added_ms,
+            .channel = {record->name, channel_size},
+            .key = {record->name + channel_size + 1, record->name_size - channel_size - 1},
+        };
+
+        snapshot_add_key(snapshot, &key);
+        keys->bookmark = TAILQ_NEXT(record, order);
+    }
+    return keys->bookmark != NULL;
+}
+
+void keys_restore(struct keys *keys, const struct snapshot *snapshot)
+{
+    struct snapshot_key key;
+    struct event_id id;
+    size_t offset = 0;
+
+    while (snapshot_next_key(snapshot, &offset, &key))
+        if (!keys_find(keys, key.channel, key.key, &id) && !keys_add(keys, key.channel, key.key, key.id, key.added_ms))
+            return;
 }

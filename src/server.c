@@ -11,6 +11,7 @@
 #include "log.h"
 #include "notify.h"
 #include "offers.h"
+#include "saver.h"
 #include "state.h"
 #include "table.h"
 #include "wire.h"
@@ -38,6 +39,7 @@ struct server {
     struct activation passed;
     struct notify notify;
     struct state state;
+    struct saver saver;
     struct hub hub;
     struct crew crew;
     struct keyring keyring;
@@ -246,6 +248,7 @@ static void reload(struct server *server)
     crew_order(&server->crew, WORKER_RELOAD);
     crew_resume(&server->crew);
     ingest_reload(&server->ingest, server->settings);
+    saver_reload(&server->saver);
     log_set_level(server->settings->log_level);
     log_write(LOG_NOTICE, "reload: done");
 }
@@ -284,6 +287,7 @@ static void watch_signal(struct server *server, ev_signal *watcher, void (*handl
 static void watch_signals(struct server *server)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     watch_signal(server, &server->terminate, on_terminate, SIGTERM);
     watch_signal(server, &server->interrupt, on_terminate, SIGINT);
     watch_signal(server, &server->hangup, on_hangup, SIGHUP);
@@ -346,8 +350,11 @@ static int run(struct server *server, size_t max_clients)
 
     if (!read_environment(server, error, sizeof error) || !read_keys(settings, &server->keyring, error, sizeof error))
         goto no_state;
+    if (!saver_open(&server->saver, settings, error, sizeof error))
+        goto no_state;
     if (!state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), &start, error, sizeof error))
         goto no_state;
+    saver_load(&server->saver, &start);
     if (!crew_init(crew, server->loop, settings, &server->hub, start, max_clients)) {
         snprintf(error, sizeof error, "cannot make hub.workers workers: %s", strerror(errno));
         goto no_state;
@@ -359,11 +366,14 @@ static int run(struct server *server, size_t max_clients)
         goto no_ingest;
     }
     crew_set_offers(crew, &server->offers);
+    saver_restore(&server->saver, &server->hub, crew);
     if (!ingest_init(&server->ingest, server->loop, settings, &server->passed, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
     if (!acceptor_init(&server->acceptor, server->loop, settings, &server->passed, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
         goto no_acceptor;
     watch_places(server);
+    if (!saver_begin(&server->saver, server->loop, error, sizeof error))
+        goto no_threads;
     /* The gate of ingest stands between the workers' loops and the kernel, so it is there before them and after them. */
     if (!crew_start(crew)) {
         snprintf(error, sizeof error, "cannot start the threads of hub.workers: %s", strerror(errno));
@@ -374,6 +384,7 @@ static int run(struct server *server, size_t max_clients)
     notify_watch(&server->notify, server->loop, is_crew_alive, crew);
     ev_run(server->loop, 0);
     crew_stop(crew);
+    saver_end(&server->saver);
     log_metrics(server);
     code = EXIT_OK;
 no_threads:
@@ -387,6 +398,7 @@ no_ingest:
     hub_finish(&server->hub);
 no_state:
     notify_finish(&server->notify);
+    saver_close(&server->saver);
     keyring_finish(&server->keyring);
     if (code != EXIT_OK)
         log_write(LOG_ERROR, "start: %s", error);

@@ -12,6 +12,18 @@ bool table_init(void)
     return getrandom(hash_key, sizeof hash_key, 0) == (ssize_t)sizeof hash_key;
 }
 
+_Static_assert(TABLE_KEY_BYTES == crypto_shorthash_KEYBYTES, "the key of SipHash-2-4");
+
+void table_get_key(unsigned char key[TABLE_KEY_BYTES])
+{
+    memcpy(key, hash_key, sizeof hash_key);
+}
+
+void table_set_key(const unsigned char key[TABLE_KEY_BYTES])
+{
+    memcpy(hash_key, key, sizeof hash_key);
+}
+
 unsigned table_hash(const void *key, size_t size)
 {
     unsigned char out[crypto_shorthash_BYTES];

@@ -1,10 +1,12 @@
 #include "worker.h"
 
 #include "clock.h"
+#include "collect.h"
 #include "connection.h"
 #include "hub.h"
 #include "message.h"
 #include "publishing.h"
+#include "snapshot.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -194,6 +196,8 @@ static void carry_out_orders(struct worker *worker)
             spread(worker);
         if ((orders & WORKER_DRAIN) != 0)
             drain(worker);
+        if ((orders & WORKER_COLLECT) != 0)
+            worker->is_asked = true;
         if ((orders & WORKER_STOP) != 0)
             ev_break(worker->loop, EVBREAK_ALL);
     }
@@ -233,12 +237,29 @@ static bool may_sleep(struct worker *worker)
     return inbox_is_empty(&worker->inbox) && atomic_load(&worker->orders) == 0;
 }
 
+/* A slice of the snapshot. True: there is more. */
+static bool collect(struct worker *worker)
+{
+    /* Only once all messages are here that belong to it. */
+    if (worker->is_asked && worker->replica.number >= worker->snapshot->published) {
+        worker->is_asked = false;
+        worker->is_collecting = true;
+        collect_begin(&worker->replica, worker->snapshot);
+    }
+    if (!worker->is_collecting || collect_messages(&worker->replica, worker->snapshot, COLLECT_SLICE))
+        return worker->is_collecting;
+    worker->is_collecting = false;
+    worker->owner.collected(worker->owner.context);
+    return false;
+}
+
 static void turn(struct worker *worker)
 {
     bool has_more;
 
     carry_out_orders(worker);
     has_more = take_and_decide(worker);
+    has_more |= collect(worker);
     replica_run_timeouts(&worker->replica);
     has_more |= replica_flush(&worker->replica);
     free_closed(worker);

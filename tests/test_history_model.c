@@ -137,10 +137,14 @@ static void foresee_start(struct session *session)
         session->is_lost = session->wish.cursor == CURSOR_BAD;
         grant(session, SIZE_MAX, ~0u);
         break;
-    case CURSOR_TIME: session->start = event_id_less(newest, session->wish.id) ? newest : session->wish.id; break;
+    case CURSOR_TIME:
+        session->start = event_id_less(newest, session->wish.id) ? newest : session->wish.id;
+        session->is_of_before = event_id_less(session->start, model.crashed);
+        break;
     case CURSOR_ID:
         session->start = session->wish.id;
         session->is_lost = event_id_less(newest, session->wish.id);
+        session->is_of_before = event_id_less(session->start, model.crashed);
         if (session->is_lost)
             grant(session, SIZE_MAX, ~0u);
         break;
@@ -365,6 +369,111 @@ static void choose_settings(void)
     settings->hub_pace = one_in(3) ? 0 : (int64_t)below(30);
 }
 
+/* Everybody takes all there is; long-polls are answered at the latest when their time is over. */
+static void drain(void)
+{
+    for (int i = 0; i < SESSIONS; i++) {
+        struct client *client = &model.sessions[i].client;
+
+        client->is_broken = false;
+        client->per_call = client->budget = SIZE_MAX;
+        if (model.sessions[i].in_use && client->wants_write && !client->has_left)
+            client_takes(&fixture, client, SIZE_MAX);
+    }
+    pass_ms(&fixture, 40);
+    assert_true(TAILQ_EMPTY(&fixture.replica.ready) && TAILQ_EMPTY(&fixture.replica.blocked));
+    for (int i = 0; i < SESSIONS; i++)
+        if (model.sessions[i].in_use && !model.sessions[i].wish.poll)
+            end_session(&model.sessions[i], !model.sessions[i].client.has_left);
+    pass_ms(&fixture, fixture.settings.poll_timeout);
+    for (int i = 0; i < SESSIONS; i++)
+        if (model.sessions[i].in_use) {
+            assert_true(model.sessions[i].client.has_left);
+            end_session(&model.sessions[i], true);
+        }
+}
+
+/* --- restarts --- */
+
+/* A snapshot as at an interval, over several steps. */
+static void step_collect(void)
+{
+    if (!model.collecting)
+        model.collecting = begin_collecting();
+    if (collect_messages(&fixture.replica, model.collecting, 1 + below(100)))
+        return;
+    text_finish(&model.saved);
+    model.saved = take_bytes(model.collecting);
+    model.collecting = NULL;
+}
+
+static void forget_collecting(void)
+{
+    snapshot_destroy(model.collecting);
+    model.collecting = NULL;
+}
+
+static bool is_there(const struct record *record)
+{
+    const struct channel *channel = channel_find(&fixture.replica, span_of(channel_names[record->channel]));
+    uint32_t index = channel ? history_after(&channel->history, event_id_before(record->id)) : 0;
+
+    return channel && index < channel->history.count &&
+           event_id_compare(history_at(&channel->history, index)->message->id, record->id) == 0;
+}
+
+/* After a crash messages are gone wherever they lay, and some that had gone are there again. */
+static void see_crash(void)
+{
+    for (size_t i = 0; i < model.count; i++) {
+        struct record *record = &model.records[i];
+
+        if (is_there(record))
+            record->gone = NEVER;
+        else if (record->gone == NEVER)
+            record->gone = model.moment;
+    }
+    memset(model.channel_gone, 0, sizeof model.channel_gone);
+    model.crashed = fixture.replica.newest;
+    model.crashes++;
+}
+
+/* The end of a life, with all clients gone by then, and the next one. Who was cut comes back with the cursor that it had. */
+static void step_restart(void)
+{
+    bool is_crash = model.saved.size > 0 && one_in(2);
+    int64_t away_ms = one_in(2) ? 0 : (int64_t)below((size_t)fixture.settings.history_age);
+
+    if (one_in(2))
+        drain();
+    for (int i = 0; i < SESSIONS; i++)
+        if (model.sessions[i].in_use)
+            end_session(&model.sessions[i], false);
+    forget_collecting();
+    turn(&fixture);
+    see_evictions();
+    model.moment++;
+    if (is_crash) {
+        restart_with(model.saved, away_ms);
+        model.saved = TEXT_EMPTY;
+        see_crash();
+    } else {
+        text_finish(&model.saved);
+        restart_with(save(true), away_ms);
+    }
+    fixture.replica.io = &model_io;
+    model.restarts++;
+    see_evictions();
+    /* All come back at once; and what was kept for them may be too much now. */
+    for (size_t i = below(10); i > 0; i--)
+        step_join();
+    if (one_in(2)) {
+        choose_settings();
+        replica_reload(&fixture.replica);
+    }
+    see_evictions();
+}
+
 /* Of a worker that has more to take in: some may have more to come. */
 static void step_busy(void)
 {
@@ -391,6 +500,10 @@ static void step(void)
     size_t choice = below(100);
 
     model.moment++;
+    if (one_in(300))
+        step_restart();
+    if (model.collecting ? one_in(3) : one_in(100))
+        step_collect();
     if (choice < 40)
         step_publish();
     else if (choice < 65 && choice >= 55)
@@ -410,30 +523,6 @@ static void step(void)
             end_session(&model.sessions[i], false);
 }
 
-/* Everybody takes all there is; long-polls are answered at the latest when their time is over. */
-static void drain(void)
-{
-    for (int i = 0; i < SESSIONS; i++) {
-        struct client *client = &model.sessions[i].client;
-
-        client->is_broken = false;
-        client->per_call = client->budget = SIZE_MAX;
-        if (model.sessions[i].in_use && client->wants_write && !client->has_left)
-            client_takes(&fixture, client, SIZE_MAX);
-    }
-    pass_ms(&fixture, 40);
-    assert_true(TAILQ_EMPTY(&fixture.replica.ready) && TAILQ_EMPTY(&fixture.replica.blocked));
-    for (int i = 0; i < SESSIONS; i++)
-        if (model.sessions[i].in_use && !model.sessions[i].wish.poll)
-            end_session(&model.sessions[i], !model.sessions[i].client.has_left);
-    pass_ms(&fixture, fixture.settings.poll_timeout);
-    for (int i = 0; i < SESSIONS; i++)
-        if (model.sessions[i].in_use) {
-            assert_true(model.sessions[i].client.has_left);
-            end_session(&model.sessions[i], true);
-        }
-}
-
 static void begin(uint64_t seed)
 {
     fixture_start(&fixture);
@@ -441,6 +530,7 @@ static void begin(uint64_t seed)
     model.seed = model.random = seed;
     model.count = model.cursor_count = 0;
     model.moment = 0;
+    model.crashed = EVENT_ID_ZERO;
     memset(model.channel_count, 0, sizeof model.channel_count);
     memset(model.channel_gone, 0, sizeof model.channel_gone);
     choose_settings();
@@ -461,6 +551,8 @@ static void run(uint64_t seed)
     for (int i = 0; i < STEPS; i++)
         step();
     drain();
+    forget_collecting();
+    text_finish(&model.saved);
     /* Channels without subscribers and history are gone. */
     pass_ms(&fixture, 2 * 60000);
     assert_null(fixture.replica.channels);
@@ -491,12 +583,12 @@ static void every_client_gets_every_message_once_in_order_or_is_told_of_a_gap(vo
     for (uint64_t seed = first; seed < first + count; seed++)
         run(seed);
     print_message("%zu clients checked, %zu messages delivered, %zu of them by patterns, %zu losses told, %zu writes and %zu answers shared, "
-                  "%zu links left, %zu permissions ended, %zu shortages of memory\n", model.checked, model.delivered, model.by_pattern, model.excused,
-                  model.shared, model.polls_shared, model.left, model.expired, model.failures);
+                  "%zu links left, %zu permissions ended, %zu shortages of memory, %zu restarts, %zu of them crashes\n", model.checked, model.delivered,
+                  model.by_pattern, model.excused, model.shared, model.polls_shared, model.left, model.expired, model.failures, model.restarts, model.crashes);
     /* The seeds are such that all of it happens. */
     assert_true(model.checked > 100 * count && model.delivered > 1000 * count && model.excused > 10 * count &&
                 model.shared > 10 * count && model.by_pattern > 500 * count && model.left > 10 * count && model.polls_shared > 10 * count &&
-                model.expired > 2 * count && model.failures > 10 * count);
+                model.expired > 2 * count && model.failures > 10 * count && model.crashes > count && model.restarts > 2 * model.crashes);
     free(model.records);
     for (int c = 0; c < CHANNELS; c++)
         free(model.of_channel[c]);

@@ -1,5 +1,6 @@
 #include "keys.h"
 
+#include "snapshot.h"
 #include "table.h"
 
 #include <setjmp.h>
@@ -108,6 +109,73 @@ static void a_forgotten_key_can_come_again(void **state)
     assert_int_equal(find(*state, "c", "k"), 2);
 }
 
+/* --- over a restart --- */
+
+static void collected_keys_are_known_after(void **state)
+{
+    struct keys *keys = *state, next;
+    struct snapshot *snapshot = snapshot_create(0, 1000);
+    char key[16];
+
+    snapshot->newest.ms = 10;
+    for (int i = 1; i <= 10; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        add(keys, i % 2 ? "odd" : "even", key, (uint64_t)i, 90 * i);
+    }
+    keys_collect_begin(keys, snapshot);
+    assert_true(snapshot->keys.capacity >= snapshot_key_bytes(10, keys->name_bytes));
+    assert_true(keys_collect(keys, snapshot, 4));
+    assert_true(keys_collect(keys, snapshot, 4));
+    add(keys, "odd", "later", 11, 901);
+    assert_false(keys_collect(keys, snapshot, 4));
+    assert_null(keys->bookmark);
+    keys_init(&next);
+    keys_restore(&next, snapshot);
+    assert_int_equal(next.count, 10);
+    assert_int_equal(find(&next, "odd", "k7"), 7);
+    assert_int_equal(find(&next, "even", "k7"), 0);
+    keys_trim(&next, 90 * 7, MANY);
+    assert_int_equal(next.count, 4);
+    keys_finish(&next);
+    snapshot_destroy(snapshot);
+}
+
+static void keys_forgotten_meanwhile_are_passed_over(void **state)
+{
+    struct keys *keys = *state;
+    struct snapshot *snapshot = snapshot_create(0, 1000);
+
+    snapshot->newest.ms = 3;
+    add(keys, "c", "one", 1, 1);
+    add(keys, "c", "two", 2, 2);
+    add(keys, "c", "three", 3, 3);
+    keys_collect_begin(keys, snapshot);
+    assert_true(keys_collect(keys, snapshot, 1));
+    keys_trim(keys, 3, MANY);
+    assert_false(keys_collect(keys, snapshot, 10));
+    assert_int_equal(snapshot->key_count, 2);
+    keys_collect_begin(keys, snapshot);
+    keys_trim(keys, 10, MANY);
+    assert_false(keys_collect(keys, snapshot, 10));
+    assert_int_equal(snapshot->key_count, 2);
+    snapshot_destroy(snapshot);
+}
+
+/* What a file says twice, as no life of ours writes it. */
+static void a_key_is_restored_once(void **state)
+{
+    struct snapshot *snapshot = snapshot_create(0, 1000);
+    struct snapshot_key key = {{1, 0}, 10, span_of("c"), span_of("k")};
+
+    snapshot_add_key(snapshot, &key);
+    key.id.ms = 2;
+    snapshot_add_key(snapshot, &key);
+    keys_restore(*state, snapshot);
+    assert_int_equal(find(*state, "c", "k"), 1);
+    assert_int_equal(((struct keys *)*state)->count, 1);
+    snapshot_destroy(snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +185,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(trimming_forgets_what_is_older_and_nothing_else, make, finish),
         cmocka_unit_test_setup_teardown(above_the_limit_the_oldest_go_first, make, finish),
         cmocka_unit_test_setup_teardown(a_forgotten_key_can_come_again, make, finish),
+        cmocka_unit_test_setup_teardown(collected_keys_are_known_after, make, finish),
+        cmocka_unit_test_setup_teardown(keys_forgotten_meanwhile_are_passed_over, make, finish),
+        cmocka_unit_test_setup_teardown(a_key_is_restored_once, make, finish),
     };
 
     if (!table_init())

@@ -73,12 +73,28 @@ static void a_new_key_gives_other_hashes(void **state)
     assert_true(same < 8);
 }
 
+static void with_the_key_of_before_hashes_are_as_before(void **state)
+{
+    unsigned char key[TABLE_KEY_BYTES];
+    unsigned before[8];
+
+    (void)state;
+    table_get_key(key);
+    for (unsigned char i = 0; i < 8; i++)
+        before[i] = table_hash(&i, 1);
+    assert_true(table_init());
+    table_set_key(key);
+    for (unsigned char i = 0; i < 8; i++)
+        assert_int_equal(table_hash(&i, 1), before[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_added_is_found_by_its_bytes),
         cmocka_unit_test(equal_bytes_have_equal_hashes),
         cmocka_unit_test(a_new_key_gives_other_hashes),
+        cmocka_unit_test(with_the_key_of_before_hashes_are_as_before),
     };
 
     if (!table_init())
