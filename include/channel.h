@@ -57,7 +57,7 @@ static inline struct span channel_name(const struct channel *channel)
 }
 
 /* Raises the gap mark, so that whoever lacks `id` is told of a gap. A lower id leaves the mark: it is for those who are connected, and lack it. */
-void channel_lose(const struct replica *replica, struct channel *channel, struct event_id id);
+void channel_lose(struct channel *channel, struct event_id id);
 
 static inline bool channel_is_named(const struct channel *channel)
 {

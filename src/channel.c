@@ -96,20 +96,18 @@ static void untell(struct link_list *links, struct event_id id)
             link->told = link->channel->losses - 1;
 }
 
-/* Whoever was told of the mark would not be told of a loss below it. Only who could not be written to lacks the message. */
-static void lose_below_mark(const struct replica *replica, struct channel *channel, struct event_id id)
+/* Whoever was told of the mark would not be told of a loss below it. */
+static void lose_below_mark(struct channel *channel, struct event_id id)
 {
-    if (TAILQ_EMPTY(&replica->blocked))
-        return;
     untell(&channel->solo, id);
     untell(&channel->shared, id);
     untell(&channel->matched, id);
 }
 
-void channel_lose(const struct replica *replica, struct channel *channel, struct event_id id)
+void channel_lose(struct channel *channel, struct event_id id)
 {
     if (!event_id_less(channel->lost_through, id)) {
-        lose_below_mark(replica, channel, id);
+        lose_below_mark(channel, id);
         return;
     }
     channel->lost_through = id;

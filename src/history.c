@@ -206,7 +206,7 @@ static void evict_front(struct replica *replica, struct channel *channel)
         channel_catch_up(replica, channel, entry->message->id);
     if (entry->message->store && entry->message->expires_ms > replica->now_ms) {
         /* The mark is higher already when a later message was lost for lack of memory, or this one was loaded after a crash. */
-        channel_lose(replica, channel, entry->message->id);
+        channel_lose(channel, entry->message->id);
         replica->metrics->history_evicted++;
     }
     history->head = (history->head + 1) & (history->capacity - 1);

@@ -88,7 +88,7 @@ static void lose_take(struct replica *replica, struct channel *channel, struct m
 
     replica->metrics->dropped_no_memory++;
     if (message->store && channel) {
-        channel_lose(replica, channel, message->id);
+        channel_lose(channel, message->id);
     } else if (message->store) {
         replica_raise_marks(replica, name, message->id);
         watch_lose(replica, name, message->id);

@@ -465,11 +465,11 @@ static void only_a_higher_loss_raises_the_gap_mark(void **state)
     uint32_t losses = channel->losses;
 
     (void)state;
-    channel_lose(&fixture.replica, channel, channel->lost_through);
-    channel_lose(&fixture.replica, channel, event_id_before(channel->lost_through));
+    channel_lose(channel, channel->lost_through);
+    channel_lose(channel, event_id_before(channel->lost_through));
     assert_int_equal(channel->losses, losses);
     assert_int_equal(event_id_compare(channel->lost_through, FIXTURE_START), 0);
-    channel_lose(&fixture.replica, channel, (struct event_id){FIXTURE_START.ms, 1});
+    channel_lose(channel, (struct event_id){FIXTURE_START.ms, 1});
     assert_int_equal(channel->losses, losses + 1);
     assert_int_equal(channel->lost_through.seq, 1);
     channel_close_unused(&fixture.replica, channel);
