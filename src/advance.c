@@ -183,8 +183,9 @@ static bool gather_messages(struct replica *replica, struct subscriber *subscrib
         }
     }
     is_full = batch_is_full(batch);
+    batch->has_latest = replica->merge.has_latest;
     /* What is not for one of the others may be behind the end, and change what comes before it. */
-    batch->audience.is_private |= is_full && replica->merge.has_latest;
+    batch->audience.is_private |= is_full && batch->has_latest;
     batch_frame_messages(batch, subscriber, first);
     return !is_full && !batch->failed;
 }
@@ -315,7 +316,8 @@ static void write_batch(struct replica *replica, struct subscriber *subscriber, 
     if (written > 0)
         subscriber->wrote_ms = replica->now_ms;
     result = commit(replica, subscriber, batch, (size_t)written);
-    replica->metrics->messages_skipped += latest_skipped(replica, subscriber, before, subscriber->cursor);
+    if (batch->has_latest)
+        replica->metrics->messages_skipped += latest_skipped(replica, subscriber, before, subscriber->cursor);
     switch (result) {
     case COMMIT_ALL:
         settle(replica, subscriber);

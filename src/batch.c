@@ -23,6 +23,7 @@ void batch_start(struct batch *batch, const struct subscriber *subscriber)
     batch->count = 0;
     batch->has_half = subscriber->half != NULL;
     batch->failed = false;
+    batch->has_latest = false;
     batch->bytes = 0;
     batch->cursor = subscriber->cursor;
     batch->channel = NULL;
