@@ -2,6 +2,7 @@
 # make check          all tests, with what they need installed if it is missing
 # make check-unit     those that need nothing but a C compiler and the libraries
 # make check-tsan     what threads share, under ThreadSanitizer
+# make check-frontends  what docs/front-ends.md says of Apache, HAProxy, lighttpd and Caddy (installs them)
 # make check-browser  the demo and sidecast.js in Chromium (needs chromium, node and npm)
 # make compose-check  the services of compose.yaml, built, started and tried (needs docker or podman)
 # make demo           the demo on http://127.0.0.1:$(PORT)/
@@ -106,6 +107,12 @@ lint:
 check-browser: build/check/sidecast
 	tests/run.sh browser
 
+# Behind other front ends than nginx; they are installed if they are missing, and none is started as a service.
+check-frontends:
+	scripts/deps.sh build run check frontends
+	$(MAKE) build/check/sidecast
+	tests/run.sh frontends
+
 # The services of compose.yaml, really built and started; needs docker or podman.
 compose-check:
 	scripts/compose-check.sh
@@ -201,6 +208,6 @@ clean:
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
 
-.PHONY: all check check-browser check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
+.PHONY: all check check-browser check-frontends check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -29,6 +29,7 @@ struct batch {
     int count;
     bool has_half;                 /* the first piece is the subscriber's `half` */
     bool failed;                   /* no memory for the next piece */
+    bool has_latest;               /* messages may be skipped on the way (latest.h) */
     size_t bytes;
     struct event_id cursor;        /* once everything is written */
     /* Who may share it; all else is the audience's. */

@@ -35,6 +35,7 @@
     X(pattern_links_left, counter, "channels that subscribers by patterns left, idle, because of subscribe.max_matched") \
     X(subscribers_slow_closed, counter, "subscribers closed: nothing accepted for slow.close_after, or too many bytes pinned") \
     X(deliveries, counter, "messages written to subscribers") \
+    X(messages_skipped, counter, "messages of channels with slow.policy = latest that subscribers did not get because history had a newer one") \
     X(writes, counter, "writes to subscribers") \
     X(writes_shared, counter, "writes of what was gathered for another subscriber") \
     X(gaps, counter, "gap events told") \

@@ -18,6 +18,7 @@ enum option_type {
     TYPE_size,
     TYPE_time,
     TYPE_level,
+    TYPE_policy,
 };
 
 /* The place of an option in `options`: OPTION_fastcgi_listen and so on. */

@@ -1,7 +1,7 @@
 /*
  * settings: every option, one line each: section, name, type, default, least, most, reloadable, help.
  * The table yields the struct, the parser, --help, the sample file and the check that docs/configuration.md names each option.
- * Types: list (of strings), string, mode (octal), flag (yes/no), number, size (bytes), time (milliseconds), level.
+ * Types: list (of strings), string, mode (octal), flag (yes/no), number, size (bytes), time (milliseconds), level, policy.
  */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -70,6 +70,7 @@
     X(poll,      max_messages,    number, "100",     1,       10000,                          1, "messages in one long-poll answer") \
     X(poll,      max_bytes,       size,   "1MiB",    1,       INT64_C(67108864),              1, "bytes of one long-poll answer, but at least one message") \
     X(slow,      close_after,     time,   "60s",     1,       INT64_C(86400000),              1, "a client that accepts none of its pending bytes for this time is closed") \
+    X(slow,      policy,          policy, "catch-up", 0,      0,                              1, "a client that falls behind gets all that history has (catch-up), of each channel the newest (latest), or is closed (close)") \
     X(log,       level,           level,  "info",    0,       0,                              1, "error, warning, notice, info or debug")
 /* clang-format on */
 
@@ -87,12 +88,17 @@ typedef int64_t settings_size;
 typedef int64_t settings_time;
 typedef enum log_level settings_level;
 
+/* For a client that falls behind. */
+enum slow_policy { SLOW_CATCH_UP, SLOW_LATEST, SLOW_CLOSE };
+typedef enum slow_policy settings_policy;
+
 /* What can differ by channel. A rule without a value of its own holds the general one. */
 struct channel_policy {
     int64_t messages;
     int64_t age_ms;
     int64_t keep_ms;
     int64_t pace_ms;
+    int64_t slow; /* enum slow_policy */
 };
 
 /* `[channel "name"]`: the first rule of the file with a matching pattern holds. */

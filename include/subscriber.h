@@ -41,7 +41,7 @@ enum subscriber_state { SUBSCRIBER_OUT, SUBSCRIBER_IDLE, SUBSCRIBER_READY, SUBSC
 enum leave_reason {
     LEAVE_DONE,   /* the response is complete */
     LEAVE_BROKEN, /* the connection is */
-    LEAVE_SLOW,   /* it accepted nothing for too long, or pinned too much */
+    LEAVE_SLOW,   /* it accepted nothing for too long, pinned too much, or fell behind where that is not wanted */
     LEAVE_NO_MEMORY,
 };
 

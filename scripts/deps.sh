@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing to build, run and check Sidecast: deps.sh [--check] [build|run|check|fuzz|bench …]
-# (default: all but fuzz, which only CI needs, and bench: what `make bench` compares with)
+# Installs what is missing to build, run and check Sidecast: deps.sh [--check] [build|run|check|fuzz|bench|frontends …]
+# (default: build, run and check; only CI needs fuzz, `make bench` compares with bench, `make check-frontends` tries frontends)
 #
 # A package is needed when the command, header or file that it brings is missing, wherever that would come from. With
 # --check nothing is installed: it lists what is missing and exits 1, or prints nothing and exits 0.
@@ -42,6 +42,10 @@ bench command pushpin pushpin
 bench command node nodejs
 bench command curl curl
 bench file /usr/lib/php/*/curl.so php-curl
+frontends command apache2 apache2-bin
+frontends command haproxy haproxy
+frontends command lighttpd lighttpd
+frontends command caddy caddy
 TABLE
 }
 
@@ -149,8 +153,8 @@ main() {
     [ $# -gt 0 ] || set -- build run check
     for group in "$@"; do
         case $group in
-        build | run | check | fuzz | bench) ;;
-        *) fail "unknown group '$group'; usage: deps.sh [--check] [build|run|check|fuzz|bench …]" ;;
+        build | run | check | fuzz | bench | frontends) ;;
+        *) fail "unknown group '$group'; usage: deps.sh [--check] [build|run|check|fuzz|bench|frontends …]" ;;
         esac
     done
 

@@ -8,6 +8,7 @@
 #include "batch.h"
 #include "buffer.h"
 #include "framing.h"
+#include "latest.h"
 #include "message.h"
 #include "poll.h"
 #include "replica.h"
@@ -52,7 +53,7 @@ static const struct message *first_visible(struct replica *replica, const struct
 {
     struct merge_head *head;
 
-    merge_start(&replica->merge, subscriber, cursor);
+    merge_start(replica, subscriber, cursor);
     for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
         if (advance_is_visible(replica, head->link, head->entry))
             return head->entry->message;
@@ -172,7 +173,7 @@ static bool gather_messages(struct replica *replica, struct subscriber *subscrib
     int first = batch->count;
     bool is_full;
 
-    merge_start(&replica->merge, subscriber, batch->cursor);
+    merge_start(replica, subscriber, batch->cursor);
     for (; !batch_is_full(batch) && !batch->failed && (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge)) {
         if (advance_is_visible(replica, head->link, head->entry)) {
             batch_add_message(batch, head, encoding(replica, subscriber, head->entry));
@@ -182,6 +183,9 @@ static bool gather_messages(struct replica *replica, struct subscriber *subscrib
         }
     }
     is_full = batch_is_full(batch);
+    batch->has_latest = replica->merge.has_latest;
+    /* What is not for one of the others may be behind the end, and change what comes before it. */
+    batch->audience.is_private |= is_full && batch->has_latest;
     batch_frame_messages(batch, subscriber, first);
     return !is_full && !batch->failed;
 }
@@ -301,6 +305,8 @@ static void settle(struct replica *replica, struct subscriber *subscriber)
 static void write_batch(struct replica *replica, struct subscriber *subscriber, const struct batch *batch)
 {
     ssize_t written = replica->io->write(subscriber, batch->parts, batch->count);
+    struct event_id before = subscriber->cursor;
+    enum commit result;
 
     replica->metrics->writes++;
     if (written < 0) {
@@ -309,7 +315,10 @@ static void write_batch(struct replica *replica, struct subscriber *subscriber, 
     }
     if (written > 0)
         subscriber->wrote_ms = replica->now_ms;
-    switch (commit(replica, subscriber, batch, (size_t)written)) {
+    result = commit(replica, subscriber, batch, (size_t)written);
+    if (batch->has_latest)
+        replica->metrics->messages_skipped += latest_skipped(replica, subscriber, before, subscriber->cursor);
+    switch (result) {
     case COMMIT_ALL:
         settle(replica, subscriber);
         break;

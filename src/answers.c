@@ -4,6 +4,7 @@
 #include "audience.h"
 #include "buffer.h"
 #include "framing.h"
+#include "latest.h"
 #include "message.h"
 #include "poll.h"
 #include "replica.h"
@@ -17,6 +18,7 @@ struct finding {
     struct text messages;
     struct event_id cursor; /* where the answer leaves the client */
     uint64_t count;
+    uint64_t skipped;
     struct audience audience;
 };
 
@@ -120,7 +122,7 @@ static void gather(struct replica *replica, struct subscriber *subscriber, struc
 {
     struct merge_head *head;
 
-    merge_start(&replica->merge, subscriber, subscriber->cursor);
+    merge_start(replica, subscriber, subscriber->cursor);
     for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge)) {
         struct buffer *answer;
 
@@ -133,8 +135,11 @@ static void gather(struct replica *replica, struct subscriber *subscriber, struc
             finding->messages.failed = true;
             return;
         }
-        if (is_full(replica->settings, finding, answer->size))
+        if (is_full(replica->settings, finding, answer->size)) {
+            /* What is not for one of the others may be behind the end, and change what comes before it. */
+            finding->audience.is_private |= replica->merge.has_latest;
             return;
+        }
         note_found(finding, head->entry, answer);
     }
     if (finding->count == 0)
@@ -156,6 +161,14 @@ static struct buffer *build(struct subscriber *subscriber, const struct finding 
     return answer;
 }
 
+/* The answer is as good as sent. */
+static void leave_with(struct replica *replica, struct subscriber *subscriber, const struct finding *finding)
+{
+    subscriber->cursor = finding->cursor;
+    replica->metrics->deliveries += finding->count;
+    replica->metrics->messages_skipped += finding->skipped;
+}
+
 /* `key`: under which to remember it, or NULL. */
 static struct buffer *make(struct replica *replica, struct subscriber *subscriber, const struct text *key, bool even_empty,
                            bool *empty)
@@ -170,8 +183,8 @@ static struct buffer *make(struct replica *replica, struct subscriber *subscribe
     else
         answer = build(subscriber, &finding);
     if (answer) {
-        subscriber->cursor = finding.cursor;
-        replica->metrics->deliveries += finding.count;
+        finding.skipped = latest_skipped(replica, subscriber, subscriber->cursor, finding.cursor);
+        leave_with(replica, subscriber, &finding);
         if (key && !finding.audience.is_private)
             remember(replica, key, answer, &finding);
     }
@@ -190,8 +203,7 @@ static bool may_share(const struct subscriber *subscriber)
 
 static struct buffer *share(struct replica *replica, struct subscriber *subscriber, struct poll_cache *cached)
 {
-    subscriber->cursor = cached->finding.cursor;
-    replica->metrics->deliveries += cached->finding.count;
+    leave_with(replica, subscriber, &cached->finding);
     replica->metrics->poll_answers_shared++;
     return buffer_ref(cached->answer);
 }

@@ -8,6 +8,7 @@
 #include "buffer.h"
 #include "channel.h"
 #include "framing.h"
+#include "latest.h"
 #include "merge.h"
 #include "message.h"
 #include "replica.h"
@@ -22,6 +23,7 @@ void batch_start(struct batch *batch, const struct subscriber *subscriber)
     batch->count = 0;
     batch->has_half = subscriber->half != NULL;
     batch->failed = false;
+    batch->has_latest = false;
     batch->bytes = 0;
     batch->cursor = subscriber->cursor;
     batch->channel = NULL;
@@ -48,14 +50,14 @@ void batch_add_take(struct batch *batch, struct piece piece)
     batch->pieces[batch->count++] = piece;
 }
 
-/* Whose cursor is between the message before the first and the first itself has the same before it. */
+/* Whose cursor is between the message before the first and the first itself has the same before it; what is skipped makes no difference. */
 static void note_first(struct batch *batch, const struct merge_head *head)
 {
     const struct history *history = &head->link->channel->history;
 
     batch->floor = head->entry->number;
     batch->below = head->entry->message->id;
-    batch->least = head->index > 0 ? history_at(history, head->index - 1)->message->id : EVENT_ID_ZERO;
+    batch->least = head->index > 0 && !latest_holds(head->link->channel) ? history_at(history, head->index - 1)->message->id : EVENT_ID_ZERO;
 }
 
 void batch_add_message(struct batch *batch, const struct merge_head *head, struct buffer *encoded)

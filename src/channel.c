@@ -178,6 +178,20 @@ static void fetch(const struct link *next)
 }
 
 /*
+ * slow.policy = close: it takes no bytes, and lacks what a newcomer would not be given any more. Most of that is still there (history.keep) when its
+ * client comes back. A long-poll is in the middle of its answer and gets the rest with the next.
+ */
+static bool is_behind(const struct link *link)
+{
+    const struct history *history = &link->channel->history;
+    const struct subscriber *subscriber = link->subscriber;
+
+    return link->channel->policy.slow == SLOW_CLOSE && subscriber->state == SUBSCRIBER_BLOCKED && !subscriber->is_poll &&
+           (history->count - history_after(history, subscriber->cursor) > link->channel->policy.messages ||
+            advance_link_has_gap(link, subscriber->cursor));
+}
+
+/*
  * Advances the list's subscribers once, `marks`: each with its link marked before. False: some of the writable ones lack something still.
  * Who leaves meanwhile is off the list, but its memory stays until the end of the worker's turn.
  */
@@ -195,6 +209,8 @@ static bool flush_list(struct replica *replica, struct link_list *links, bool ma
             subscriber_mark_pending(link);
         if (subscriber->state == SUBSCRIBER_IDLE && (subscriber->is_single || has_news(link)))
             advance(replica, subscriber);
+        else if (is_behind(link))
+            subscriber_leave(replica, subscriber, LEAVE_SLOW);
         settled &= subscriber->state != SUBSCRIBER_READY;
     }
     return settled;

@@ -22,6 +22,7 @@ static const struct rule_option {
     {OPTION_history_age, offsetof(struct channel_policy, age_ms)},
     {OPTION_history_keep, offsetof(struct channel_policy, keep_ms)},
     {OPTION_hub_pace, offsetof(struct channel_policy, pace_ms)},
+    {OPTION_slow_policy, offsetof(struct channel_policy, slow)},
 };
 enum { RULE_OPTION_COUNT = sizeof rule_options / sizeof *rule_options };
 
@@ -235,7 +236,7 @@ bool draft_set_in_rule(struct draft *draft, const char *name, const char *value,
         return add_match(draft, value, origin);
     snprintf(dotted, sizeof dotted, "channel.%.60s", name);
     if (!rule_option)
-        return fail_value(draft, origin, dotted, "match, history.messages, history.age, history.keep or hub.pace", name);
+        return fail_value(draft, origin, dotted, "match, history.messages, history.age, history.keep, hub.pace or slow.policy", name);
     field = policy_field(&draft->rule->policy, rule_option);
     if (*field >= 0)
         return draft_fail(draft, "%s:%d: %s: expected one value, got a second one", draft->file_name, line, dotted);
@@ -271,7 +272,7 @@ static bool open_rule(struct draft *draft, struct span name, int line)
         return fail_no_memory(draft);
     settings->rules = rules;
     draft->rule = &rules[settings->rule_count];
-    *draft->rule = (struct channel_rule){.name = strndup(name.bytes, name.size), .policy = {-1, -1, -1, -1}};
+    *draft->rule = (struct channel_rule){.name = strndup(name.bytes, name.size), .policy = {-1, -1, -1, -1, -1}};
     if (!draft->rule->name) {
         draft->rule = NULL;
         return fail_no_memory(draft);
@@ -390,7 +391,8 @@ static void resolve_rules(struct settings *settings)
     struct channel_policy general = {.messages = settings->history_messages,
                                      .age_ms = settings->history_age,
                                      .keep_ms = settings->history_keep,
-                                     .pace_ms = settings->hub_pace};
+                                     .pace_ms = settings->hub_pace,
+                                     .slow = settings->slow_policy};
 
     for (size_t i = 0; i < settings->rule_count; i++)
         for (size_t j = 0; j < RULE_OPTION_COUNT; j++) {

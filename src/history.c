@@ -5,6 +5,7 @@
 #include "history.h"
 
 #include "buffer.h"
+#include "latest.h"
 #include "message.h"
 #include "replica.h"
 
@@ -201,10 +202,11 @@ static void evict_front(struct replica *replica, struct channel *channel)
 {
     struct history *history = &channel->history;
     struct entry *entry = history_at(history, 0);
+    bool is_replaced = latest_replaces(entry);
 
-    if (!is_over(replica, entry))
+    if (!is_replaced && !is_over(replica, entry))
         channel_catch_up(replica, channel, entry->message->id);
-    if (entry->message->store && entry->message->expires_ms > replica->now_ms) {
+    if (!is_replaced && entry->message->store && entry->message->expires_ms > replica->now_ms) {
         /* The mark is higher already when a later message was lost for lack of memory, or this one was loaded after a crash. */
         channel_lose(channel, entry->message->id);
         replica->metrics->history_evicted++;

@@ -6,6 +6,7 @@
 #include "advance.h"
 #include "answers.h"
 #include "framing.h"
+#include "latest.h"
 #include "message.h"
 #include "replica.h"
 #include "request.h"
@@ -128,8 +129,9 @@ static bool find_cutoff(struct replica *replica, const struct subscriber *subscr
     for (uint32_t i = 0; i < subscriber->link_count; i++) {
         const struct link *link = &subscriber_links(subscriber)[i];
         const struct history *history = &link->channel->history;
+        uint32_t most = latest_holds(link->channel) ? 1 : last;
 
-        for (uint32_t n = 0, index = history->count; index-- > 0 && n < last;)
+        for (uint32_t n = 0, index = history->count; index-- > 0 && n < most;)
             if (advance_is_visible(replica, link, history_at(history, index))) {
                 numbers[count++] = history_at(history, index)->number;
                 n++;
@@ -148,7 +150,7 @@ static void stand_before_first(struct replica *replica, struct subscriber *subsc
     struct merge_head *head;
 
     subscriber->cursor = replica->newest;
-    merge_start(&replica->merge, subscriber, EVENT_ID_ZERO);
+    merge_start(replica, subscriber, EVENT_ID_ZERO);
     for (; (head = merge_first(&replica->merge)) != NULL; merge_pass(&replica->merge))
         if (advance_is_visible(replica, head->link, head->entry)) {
             subscriber->cursor = event_id_before(head->entry->message->id);

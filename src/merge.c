@@ -2,8 +2,9 @@
 
 #include "channel.h"
 #include "history.h"
+#include "latest.h"
 #include "message.h"
-#include "subscriber.h"
+#include "replica.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -49,17 +50,23 @@ static void sift_down(struct merge *merge, size_t place)
     merge->heads[place] = head;
 }
 
-void merge_start(struct merge *merge, const struct subscriber *subscriber, struct event_id cursor)
+void merge_start(struct replica *replica, const struct subscriber *subscriber, struct event_id cursor)
 {
+    struct merge *merge = &replica->merge;
     struct link *link = NULL;
 
     merge->count = 0;
+    merge->has_latest = false;
     while ((link = subscriber_next_link(subscriber, link)) != NULL) {
         const struct history *history = &link->channel->history;
         uint32_t index = history_after(history, cursor);
 
         if (index == history->count)
             continue;
+        if (latest_holds(link->channel)) {
+            index = latest_begin(replica, link, index);
+            merge->has_latest = true;
+        }
         assert(merge->count < merge->capacity);
         merge->heads[merge->count++] = (struct merge_head){link, history_at(history, index), index};
     }

@@ -141,6 +141,16 @@ static bool parse_level(const char *value, int64_t *result)
     return known;
 }
 
+static bool parse_policy(const char *value, int64_t *result)
+{
+    static const char *const names[] = {[SLOW_CATCH_UP] = "catch-up", [SLOW_LATEST] = "latest", [SLOW_CLOSE] = "close"};
+
+    for (*result = SLOW_CATCH_UP; *result <= SLOW_CLOSE; ++*result)
+        if (strcmp(value, names[*result]) == 0)
+            return true;
+    return false;
+}
+
 static bool parse_whole(const char *value, int base, int64_t *result)
 {
     return parse_digits(&value, base, result) && !*value;
@@ -153,6 +163,8 @@ bool option_parse(const struct option *option, const char *value, int64_t *resul
         return parse_flag(value, result);
     case TYPE_level:
         return parse_level(value, result);
+    case TYPE_policy:
+        return parse_policy(value, result);
     case TYPE_mode:
         return parse_whole(value, 8, result) && *result >= option->least && *result <= option->most;
     case TYPE_number:
@@ -199,6 +211,9 @@ static void set_integer(const struct option *option, void *field, int64_t value)
         break;
     case TYPE_level:
         *(settings_level *)field = (settings_level)value;
+        break;
+    case TYPE_policy:
+        *(settings_policy *)field = (settings_policy)value;
         break;
     case TYPE_mode:
         *(settings_mode *)field = (settings_mode)value;
@@ -323,6 +338,7 @@ void option_describe(const struct option *option, char text[OPTION_TEXT_BYTES])
         [TYPE_size] = {"a size of ", " (units B, KiB, MiB, GiB)"},
         [TYPE_time] = {"a time of ", " with its unit (ms, s, min, h, d)"},
         [TYPE_level] = {"error, warning, notice, info or debug", ""},
+        [TYPE_policy] = {"catch-up, latest or close", ""},
     };
     char range[OPTION_TEXT_BYTES];
 

@@ -215,9 +215,10 @@ void replica_reload(struct replica *replica)
 {
     struct channel *channel, *next;
 
-    HASH_ITER(hh, replica->channels, channel, next) {
+    /* All before any: a subscriber of several channels is advanced by one set of rules. */
+    HASH_ITER(hh, replica->channels, channel, next)
         channel->policy = settings_channel_policy(replica->settings, channel_name(channel));
+    HASH_ITER(hh, replica->channels, channel, next)
         history_trim(replica, channel);
-    }
     history_enforce_budget(replica);
 }

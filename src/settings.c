@@ -20,5 +20,6 @@ struct channel_policy settings_channel_policy(const struct settings *settings, s
         .age_ms = settings->history_age,
         .keep_ms = settings->history_keep,
         .pace_ms = settings->hub_pace,
+        .slow = settings->slow_policy,
     };
 }

@@ -94,7 +94,9 @@ static struct model {
     bool is_ample; /* the byte budget is out of reach */
     bool is_short; /* of memory, now and then */
     bool was_short; /* an allocation has failed */
+    enum slow_policy policies[CHANNELS];
     size_t excused;
+    size_t skipped; /* messages of channels of which the newest is enough */
     size_t delivered;
     size_t checked;
     size_t shared; /* writes of what was gathered for another */
@@ -196,6 +198,23 @@ static inline bool is_for(const struct session *session, size_t index)
     return true;
 }
 
+/* At that moment history had a newer message of its channel for this client: `for_sure`, one that nothing but policy takes away. */
+static inline bool is_superseded(const struct session *session, size_t index, int moment, int64_t now_ms, bool for_sure)
+{
+    const struct record *record = &model.records[index];
+
+    if (model.policies[record->channel] != SLOW_LATEST)
+        return false;
+    for (size_t i = index + 1; i < model.count; i++) {
+        const struct record *newer = &model.records[i];
+
+        if (newer->channel == record->channel && newer->come <= moment && newer->gone > moment && newer->expires_ms > now_ms &&
+            is_for(session, i) && (!for_sure || newer->store))
+            return true;
+    }
+    return false;
+}
+
 /* Its messages may have been passed over while they were there. */
 static inline bool is_left(const struct session *session, int channel)
 {
@@ -203,16 +222,21 @@ static inline bool is_left(const struct session *session, int channel)
 }
 
 /*
- * A message was passed over at `now_ms`. That is right if it was not for this client, had expired, or could be lost without a
- * word, or if a gap was told since it went.
+ * A message was passed over at `log`. That is right if it was not for this client, had expired, or could be lost without a
+ * word, if there was a newer one and that is enough, or if a gap was told since it went.
  */
-static inline void check_missing(const struct session *session, size_t index, int64_t now_ms, const struct notice *notices,
+static inline void check_missing(const struct session *session, size_t index, const struct write_log *log, const struct notice *notices,
                                  size_t count)
 {
     const struct record *record = &model.records[index];
+    int64_t now_ms = log->now_ms;
 
     if (!is_for(session, index) || record->expires_ms <= now_ms || (!record->store && (session->was_slow || model.was_short)))
         return;
+    if (is_superseded(session, index, log->moment, now_ms, false)) {
+        model.skipped++;
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         if ((notices[i].channels & 1u << record->channel) &&
             notices[i].moment >= (is_left(session, record->channel) ? record->come : record->gone)) {
@@ -251,13 +275,15 @@ static inline size_t index_of(struct span data)
     return strtoull(start, NULL, 10);
 }
 
-static inline void check_message(struct session *session, size_t index, struct event_id id, struct event_id above)
+static inline void check_message(struct session *session, size_t index, struct event_id id, struct event_id above,
+                                 const struct write_log *log)
 {
     assert_true(index < model.count);
     assert_int_equal(event_id_compare(model.records[index].id, id), 0);
     assert_true(event_id_less(above, id));
     assert_true(is_for(session, index));
     assert_true(model.records[index].ingest_ms < session->ends_ms);
+    assert_false(is_superseded(session, index, log->moment, log->now_ms, true));
     model.delivered++;
     model.by_pattern += !(session->named & 1u << model.records[index].channel);
 }
@@ -333,6 +359,7 @@ static inline void check_stream(struct session *session, bool is_drained)
     struct notice *notices = calloc(stream.count + 1, sizeof *notices);
     struct event_id above = session->is_newcomer ? EVENT_ID_ZERO : session->start;
     size_t index = first_index(session), count = 0, told_events = 0;
+    const struct write_log now = {.moment = model.moment, .now_ms = fixture.replica.now_ms};
 
     for (size_t i = 0; i < stream.count; i++) {
         const struct stream_event *event = &stream.events[i];
@@ -354,7 +381,7 @@ static inline void check_stream(struct session *session, bool is_drained)
             notices[count++] = (struct notice){read_gap(session, event, told_events == 1), log->moment};
             above = event->id;
             for (; index < model.count && !event_id_less(above, model.records[index].id); index++)
-                check_missing(session, index, log->now_ms, notices, count);
+                check_missing(session, index, log, notices, count);
         } else if (span_equal(event->name, span_of("sidecast.expired"))) {
             assert_int_equal(i + 1, stream.count);
             assert_false(event_id_less(event->id, above));
@@ -362,14 +389,14 @@ static inline void check_stream(struct session *session, bool is_drained)
             model.expired++;
             above = event->id;
             for (; index < model.count && !event_id_less(above, model.records[index].id); index++)
-                check_missing(session, index, log->now_ms, notices, count);
+                check_missing(session, index, log, notices, count);
         } else {
             size_t got = index_of(text_span(&event->data));
 
-            check_message(session, got, event->id, above);
+            check_message(session, got, event->id, above, log);
             check_data(session, &model.records[got], text_span(&event->data));
             for (; index < got; index++)
-                check_missing(session, index, log->now_ms, notices, count);
+                check_missing(session, index, log, notices, count);
             assert_int_equal(index, got);
             index++;
             above = event->id;
@@ -379,7 +406,7 @@ static inline void check_stream(struct session *session, bool is_drained)
         assert_true(count > 0);
     if (is_drained)
         for (; index < model.count; index++)
-            check_missing(session, index, fixture.replica.now_ms, notices, count);
+            check_missing(session, index, &now, notices, count);
     if (told_events > 0)
         keep_cursor(above);
     free(notices);
@@ -408,17 +435,17 @@ static inline void check_answer(struct session *session)
         struct event_id id;
 
         assert_int_equal(event_id_parse(span_of(json_string_value(json_object_get(message, "id"))), &id), EVENT_ID_FULL);
-        check_message(session, got, id, above);
+        check_message(session, got, id, above, log);
         check_data(session, &model.records[got], span_of(data));
         assert_string_equal(json_string_value(json_object_get(message, "channel")), channel_names[model.records[got].channel]);
         for (; index < got; index++)
-            check_missing(session, index, log->now_ms, &gap, 1);
+            check_missing(session, index, log, &gap, 1);
         index++;
         above = id;
     }
     assert_false(event_id_less(cursor, above));
     for (; index < model.count && !event_id_less(cursor, model.records[index].id); index++)
-        check_missing(session, index, log->now_ms, &gap, 1);
+        check_missing(session, index, log, &gap, 1);
     if (json_array_size(messages) > 0)
         assert_int_equal(event_id_compare(cursor, above), 0);
     assert_true(!(session->is_lost || session->is_of_before) || gap.channels);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|php-client-server|e2e|e2e-workers|tsan|protocol|recipes|browser …   (make check calls it)
+# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|php-client-server|e2e|e2e-workers|tsan|protocol|recipes|browser|frontends …   (make check calls it)
 #
 # Counted are the checks of scripts/lint.sh, cmocka tests, fuzz targets (their corpus replayed, or a run of libFuzzer) and
 # PHPUnit tests. Everything runs, also after a failure. A program that passes takes one line, one that fails shows all it
@@ -89,18 +89,27 @@ run_fuzz() {
     done
 }
 
+# Behind nginx these are among all the others.
+run_frontends() {
+    for name in apache haproxy lighttpd caddy; do
+        SIDECAST_FRONTEND=$name run_phpunit "e2e behind $name" tests/e2e/phpunit.xml --group "front-end,$name"
+    done
+}
+
 attribute() { # name: its value in the outermost <testsuite> of PHPUnit's report, 0 if there is none
     value=$(sed -n "s/.*<testsuite [^>]*[ ]$1=\"\([0-9]*\)\".*/\1/p" "$report" 2>/dev/null | head -n 1)
     echo "${value:-0}"
 }
 
-run_phpunit() { # name, configuration
+run_phpunit() { # name, configuration, arguments …
     report=$work/phpunit.xml
     rm -f "$report"
     code=0
-    bounded phpunit -c "$2" --colors=never --log-junit "$report" >"$said" 2>&1 </dev/null || code=$?
+    title=$1
+    shift
+    bounded phpunit -c "$@" --colors=never --log-junit "$report" >"$said" 2>&1 </dev/null || code=$?
     failures=$(($(attribute errors) + $(attribute failures)))
-    tell "$1" "$code" $(($(attribute tests) - failures - $(attribute skipped))) "$failures"
+    tell "$title" "$code" $(($(attribute tests) - failures - $(attribute skipped))) "$failures"
 }
 
 # A race is a report on standard error, and exit code 66.
@@ -139,6 +148,7 @@ for group in "$@"; do
     e2e-workers) SIDECAST_WORKERS=2 run_phpunit "e2e with 2 workers" tests/e2e/phpunit.xml ;;
     protocol) run_summed protocol php tests/protocol/run.php ;;
     recipes) run_summed recipes php tests/recipes/run.php ;;
+    frontends) run_frontends ;;
     browser) run_summed browser tests/browser/run.sh ;;
     *)
         echo "run.sh: unknown group '$group'" >&2

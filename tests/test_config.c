@@ -321,9 +321,9 @@ static void a_rule_holds_the_general_values_wherever_they_stand(void **state)
 
     (void)state;
     expect_read(&settings,
-                "[channel \"tick\"]\nmatch = ticker/*\nmatch = rates/**\nhistory.messages = 0\nhub.pace = 50ms\n"
+                "[channel \"tick\"]\nmatch = ticker/*\nmatch = rates/**\nhistory.messages = 0\nhub.pace = 50ms\nslow.policy = latest\n"
                 "[channel \"all\"]\nmatch = **\n"
-                "[history]\nmessages = 7\nage = 2h\n",
+                "[history]\nmessages = 7\nage = 2h\n[slow]\npolicy = close\n",
                 (char *[]){"--history.keep=3s", NULL});
     assert_int_equal(settings.rule_count, 2);
     assert_string_equal(settings.rules[0].name, "tick");
@@ -333,7 +333,9 @@ static void a_rule_holds_the_general_values_wherever_they_stand(void **state)
     assert_int_equal(settings.rules[0].policy.keep_ms, 3000);
     assert_int_equal(settings.rules[0].policy.pace_ms, 50);
     assert_int_equal(settings.rules[1].policy.messages, 7);
+    assert_int_equal(settings.rules[0].policy.slow, SLOW_LATEST);
     assert_int_equal(settings.rules[1].policy.pace_ms, 10);
+    assert_int_equal(settings.rules[1].policy.slow, SLOW_CLOSE);
     config_finish(&settings);
 }
 
@@ -353,7 +355,9 @@ static void errors_of_rules_name_their_line(void **state)
         {"[channel \"a\"]\nmatch = a\nhub.pace = 2\n",
          "s.conf:3: channel.hub.pace: expected a time of 0 to 1min with its unit (ms, s, min, h, d), got `2`"},
         {"[channel \"a\"]\nmatch = a\nsse.retry = 2s\n",
-         "s.conf:3: channel.sse.retry: expected match, history.messages, history.age, history.keep or hub.pace, got `sse.retry`"},
+         "s.conf:3: channel.sse.retry: expected match, history.messages, history.age, history.keep, hub.pace or slow.policy, got `sse.retry`"},
+        {"[channel \"a\"]\nmatch = a\nslow.policy = newest\n",
+         "s.conf:3: channel.slow.policy: expected catch-up, latest or close, got `newest`"},
         {"[channel a]\n", "s.conf:1: expected the name of a section, or channel \"short-name\", in brackets, got `channel a`"},
         {"[channel \"\"]\n",
          "s.conf:1: expected the name of a section, or channel \"short-name\", in brackets, got `channel \"\"`"},

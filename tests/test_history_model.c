@@ -75,12 +75,16 @@ static unsigned linked(const struct session *session)
     return channels;
 }
 
-/* What policy grants to a newcomer: for each channel the last by count and age, of these the last `last` in the order of all. */
-static void grant(struct session *session, size_t last, unsigned given)
+/*
+ * What policy grants to a newcomer: for each channel the last by count and age, of these the last `last` in the order of all. Where the newest is
+ * enough, that one counts; `all`: the others may come as well, should it expire before.
+ */
+static void grant(struct session *session, size_t last, unsigned given, bool all)
 {
     const struct settings *settings = &fixture.settings;
     int64_t now_ms = fixture.replica.now_ms;
     size_t counts[CHANNELS] = {0};
+    unsigned newest = 0;
 
     session->granted = calloc(model.count + 1, sizeof *session->granted);
     session->is_newcomer = true;
@@ -92,9 +96,11 @@ static void grant(struct session *session, size_t last, unsigned given)
             record->ingest_ms < now_ms - settings->history_age || counts[record->channel] == (size_t)settings->history_messages)
             continue;
         counts[record->channel]++;
-        session->granted[i] = true;
-        if (!is_for(session, i))
+        session->granted[i] = all || !(newest & 1u << record->channel);
+        if (!is_for(session, i) || (newest & 1u << record->channel))
             continue;
+        if (model.policies[record->channel] == SLOW_LATEST)
+            newest |= 1u << record->channel;
         session->start = event_id_before(record->id);
         last--;
     }
@@ -131,11 +137,11 @@ static void foresee_start(struct session *session)
 
     switch (session->wish.cursor) {
     case CURSOR_NONE: session->start = newest; break;
-    case CURSOR_LAST: grant(session, session->wish.last, linked(session)); break;
+    case CURSOR_LAST: grant(session, session->wish.last, linked(session), false); break;
     case CURSOR_BAD:
     case CURSOR_ZERO:
         session->is_lost = session->wish.cursor == CURSOR_BAD;
-        grant(session, SIZE_MAX, ~0u);
+        grant(session, SIZE_MAX, ~0u, true);
         break;
     case CURSOR_TIME:
         session->start = event_id_less(newest, session->wish.id) ? newest : session->wish.id;
@@ -146,7 +152,7 @@ static void foresee_start(struct session *session)
         session->is_lost = event_id_less(newest, session->wish.id);
         session->is_of_before = event_id_less(session->start, model.crashed);
         if (session->is_lost)
-            grant(session, SIZE_MAX, ~0u);
+            grant(session, SIZE_MAX, ~0u, true);
         break;
     }
 }
@@ -359,6 +365,24 @@ static void step_time(void)
         step_join();
 }
 
+/* Each of its own, all with the general values but for the policy. */
+static void choose_policies(void)
+{
+    static char *names[CHANNELS];
+    static struct channel_rule rules[CHANNELS];
+    const struct settings *settings = &fixture.settings;
+
+    for (int c = 0; c < CHANNELS; c++) {
+        names[c] = (char *)(uintptr_t)channel_names[c];
+        rules[c] = (struct channel_rule){
+            .match = {&names[c], 1},
+            .policy = {settings->history_messages, settings->history_age, settings->history_keep, settings->hub_pace, model.policies[c]},
+        };
+    }
+    fixture.settings.rules = rules;
+    fixture.settings.rule_count = CHANNELS;
+}
+
 static void choose_settings(void)
 {
     struct settings *settings = &fixture.settings;
@@ -367,6 +391,7 @@ static void choose_settings(void)
     settings->history_age = 100 + (int64_t)below(one_in(2) ? 3000 : 60000);
     settings->history_keep = one_in(2) ? 0 : (int64_t)below(10000);
     settings->hub_pace = one_in(3) ? 0 : (int64_t)below(30);
+    choose_policies();
 }
 
 /* Everybody takes all there is; long-polls are answered at the latest when their time is over. */
@@ -533,6 +558,8 @@ static void begin(uint64_t seed)
     model.crashed = EVENT_ID_ZERO;
     memset(model.channel_count, 0, sizeof model.channel_count);
     memset(model.channel_gone, 0, sizeof model.channel_gone);
+    for (int c = 0; c < CHANNELS; c++)
+        model.policies[c] = one_in(2) ? SLOW_CATCH_UP : one_in(4) ? SLOW_CLOSE : SLOW_LATEST;
     choose_settings();
     fixture.settings.subscribe_max_matched = one_in(2) ? CHANNELS : 1 + (int64_t)below(3);
     fixture.settings.poll_max_messages = 1 + (int64_t)below(one_in(2) ? 5 : 100);
@@ -582,11 +609,12 @@ static void every_client_gets_every_message_once_in_order_or_is_told_of_a_gap(vo
     print_message("seeds %llu to %llu\n", (unsigned long long)first, (unsigned long long)(first + count - 1));
     for (uint64_t seed = first; seed < first + count; seed++)
         run(seed);
-    print_message("%zu clients checked, %zu messages delivered, %zu of them by patterns, %zu losses told, %zu writes and %zu answers shared, "
+    print_message("%zu clients checked, %zu messages delivered, %zu of them by patterns, %zu losses told, %zu skipped, %zu writes and %zu answers shared, "
                   "%zu links left, %zu permissions ended, %zu shortages of memory, %zu restarts, %zu of them crashes\n", model.checked, model.delivered,
-                  model.by_pattern, model.excused, model.shared, model.polls_shared, model.left, model.expired, model.failures, model.restarts, model.crashes);
+                  model.by_pattern, model.excused, model.skipped, model.shared, model.polls_shared, model.left, model.expired, model.failures,
+                  model.restarts, model.crashes);
     /* The seeds are such that all of it happens. */
-    assert_true(model.checked > 100 * count && model.delivered > 1000 * count && model.excused > 10 * count &&
+    assert_true(model.checked > 100 * count && model.delivered > 1000 * count && model.excused > 10 * count && model.skipped > 100 * count &&
                 model.shared > 10 * count && model.by_pattern > 500 * count && model.left > 10 * count && model.polls_shared > 10 * count &&
                 model.expired > 2 * count && model.failures > 10 * count && model.crashes > count && model.restarts > 2 * model.crashes);
     free(model.records);

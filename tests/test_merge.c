@@ -4,6 +4,7 @@
 #include "channel.h"
 #include "history.h"
 #include "message.h"
+#include "replica.h"
 #include "subscriber.h"
 
 #include <setjmp.h>
@@ -28,7 +29,8 @@ struct fake {
 static struct fake fakes[CHANNELS_MAX];
 static struct link links[CHANNELS_MAX];
 static struct subscriber subscriber;
-static struct merge merge;
+static struct replica replica;
+static struct merge *const merge = &replica.merge;
 static uint64_t seed, failing_seed;
 
 static unsigned random_below(unsigned limit)
@@ -64,7 +66,7 @@ static void subscribe(unsigned count)
         if (count > 1)
             subscriber_mark_pending(link);
     }
-    assert_true(merge_reserve(&merge, count));
+    assert_true(merge_reserve(merge, count));
 }
 
 static void one_round(void)
@@ -81,18 +83,18 @@ static void one_round(void)
         add(&fakes[owner[i]], ids[i]);
     }
     subscribe(channel_count);
-    merge_start(&merge, &subscriber, (struct event_id){cursor, 0});
+    merge_start(&replica, &subscriber, (struct event_id){cursor, 0});
     for (unsigned i = 0; i < total; i++) {
         if (ids[i] <= cursor)
             continue;
-        struct merge_head *head = merge_first(&merge);
+        struct merge_head *head = merge_first(merge);
 
         assert_non_null(head);
         assert_int_equal(head->entry->message->id.ms, ids[i]);
         assert_ptr_equal(head->link, &subscriber_links(&subscriber)[owner[i]]);
-        merge_pass(&merge);
+        merge_pass(merge);
     }
-    assert_null(merge_first(&merge));
+    assert_null(merge_first(merge));
 }
 
 static void the_merged_order_is_that_of_the_ids(void **state)
@@ -112,7 +114,7 @@ static int tell_seed(void **state)
     (void)state;
     if (failing_seed != 0)
         print_error("seed %llu\n", (unsigned long long)failing_seed);
-    merge_finish(&merge);
+    merge_finish(merge);
     return 0;
 }
 
@@ -127,11 +129,11 @@ static void channels_that_are_not_pending_are_left_out(void **state)
     assert_int_equal(subscriber.first_pending, 2); /* marked last */
     links[1].next_pending = PENDING_END;
     links[0].next_pending = 0;
-    merge_start(&merge, &subscriber, EVENT_ID_ZERO);
-    assert_int_equal(merge_first(&merge)->entry->message->id.ms, 2);
-    merge_pass(&merge);
-    assert_null(merge_first(&merge));
-    merge_finish(&merge);
+    merge_start(&replica, &subscriber, EVENT_ID_ZERO);
+    assert_int_equal(merge_first(merge)->entry->message->id.ms, 2);
+    merge_pass(merge);
+    assert_null(merge_first(merge));
+    merge_finish(merge);
 }
 
 static void channels_without_news_give_nothing(void **state)
@@ -142,9 +144,9 @@ static void channels_without_news_give_nothing(void **state)
         add(&fakes[i], 5);
     }
     subscribe(CHANNELS_MAX);
-    merge_start(&merge, &subscriber, (struct event_id){5, 0});
-    assert_null(merge_first(&merge));
-    merge_finish(&merge);
+    merge_start(&replica, &subscriber, (struct event_id){5, 0});
+    assert_null(merge_first(merge));
+    merge_finish(merge);
 }
 
 int main(void)

@@ -16,8 +16,8 @@ static char *everything[] = {"**"};
 static void the_first_rule_with_a_matching_pattern_holds(void **state)
 {
     struct channel_rule rules[] = {
-        {.match = {tickers, 2}, .policy = {10, 1000, 100, 50}},
-        {.match = {everything, 1}, .policy = {20, 2000, 200, 60}},
+        {.match = {tickers, 2}, .policy = {10, 1000, 100, 50, SLOW_LATEST}},
+        {.match = {everything, 1}, .policy = {20, 2000, 200, 60, SLOW_CLOSE}},
     };
     struct settings settings = {.rules = rules, .rule_count = 2};
 
@@ -26,11 +26,12 @@ static void the_first_rule_with_a_matching_pattern_holds(void **state)
     assert_int_equal(settings_channel_policy(&settings, span_of("rates/eu/usd")).pace_ms, 50);
     assert_int_equal(settings_channel_policy(&settings, span_of("ticker/1/2")).messages, 20);
     assert_int_equal(settings_channel_policy(&settings, span_of("news")).age_ms, 2000);
+    assert_int_equal(settings_channel_policy(&settings, span_of("ticker/1")).slow, SLOW_LATEST);
 }
 
 static void without_a_rule_the_general_options_hold(void **state)
 {
-    struct settings settings = {.history_messages = 1, .history_age = 2, .history_keep = 3, .hub_pace = 4};
+    struct settings settings = {.history_messages = 1, .history_age = 2, .history_keep = 3, .hub_pace = 4, .slow_policy = SLOW_CLOSE};
     struct channel_policy policy = settings_channel_policy(&settings, span_of("news"));
 
     (void)state;
@@ -38,6 +39,7 @@ static void without_a_rule_the_general_options_hold(void **state)
     assert_int_equal(policy.age_ms, 2);
     assert_int_equal(policy.keep_ms, 3);
     assert_int_equal(policy.pace_ms, 4);
+    assert_int_equal(policy.slow, SLOW_CLOSE);
 }
 
 static void a_list_matches_when_one_pattern_does(void **state)
@@ -100,6 +102,11 @@ static void values_take_their_units(void **state)
         {OPTION_poll_max_messages, "1e3", -1},
         {OPTION_log_level, "debug", LOG_DEBUG},
         {OPTION_log_level, "loud", -1},
+        {OPTION_slow_policy, "catch-up", SLOW_CATCH_UP},
+        {OPTION_slow_policy, "latest", SLOW_LATEST},
+        {OPTION_slow_policy, "close", SLOW_CLOSE},
+        {OPTION_slow_policy, "Latest", -1},
+        {OPTION_slow_policy, "", -1},
     };
 
     (void)state;
@@ -124,6 +131,7 @@ static void an_option_says_what_it_expects(void **state)
         {OPTION_hub_workers, "a number of 1 to 64"},
         {OPTION_sse_open_event, "yes or no"},
         {OPTION_log_level, "error, warning, notice, info or debug"},
+        {OPTION_slow_policy, "catch-up, latest or close"},
     };
     char text[OPTION_TEXT_BYTES];
 

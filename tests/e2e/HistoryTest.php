@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** What history keeps, what it lets go, and that a client is told whenever it lost something. */
+/**
+ * What history keeps, what it lets go, and that a client is told whenever it lost something.
+ *
+ * @group front-end
+ */
 final class HistoryTest extends EndToEndTestCase
 {
     protected const SHARED = null;

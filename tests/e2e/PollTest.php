@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** Long-poll: JSON answers for clients that cannot or do not want to hold a stream. */
+/**
+ * Long-poll: JSON answers for clients that cannot or do not want to hold a stream.
+ *
+ * @group front-end
+ */
 final class PollTest extends EndToEndTestCase
 {
     protected const SHARED = ['poll.max_messages' => '10', 'history.messages' => '1000'];

@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** Clients that come back get what they missed, whatever way they say where they were. */
+/**
+ * Clients that come back get what they missed, whatever way they say where they were.
+ *
+ * @group front-end
+ */
 final class ResumeTest extends EndToEndTestCase
 {
     protected const SHARED = ['history.messages' => '2000'];

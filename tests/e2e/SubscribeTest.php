@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** What a client that listens to an event stream gets. */
+/**
+ * What a client that listens to an event stream gets.
+ *
+ * @group front-end
+ */
 final class SubscribeTest extends EndToEndTestCase
 {
     protected const SHARED = ['sse.retry' => '2s'];
@@ -240,7 +244,7 @@ final class SubscribeTest extends EndToEndTestCase
         $cursor = $client->opened();
         $client->waitForCleanEnd();
         self::assertGreaterThanOrEqual(0.24, Loop::now() - $start, '80 % of sse.max_age');
-        self::assertStringNotContainsString('prematurely closed', $this->stack->nginx()->log());
+        self::assertStringNotContainsString('prematurely closed', $this->stack->frontEnd()->log());
 
         $this->stack->publish('news', 'while nobody listened');
         $this->stack->resume('channel=news', $cursor)->expect('while nobody listened');

@@ -7,42 +7,18 @@ namespace Sidecast\EndToEnd;
 use PHPUnit\Framework\Assert;
 
 /** nginx with the project's own snippets, on a unix socket in the private directory. */
-final class Nginx
+final class Nginx extends FrontEnd
 {
-    /** Where clients subscribe. */
-    public const EVENTS = '/events';
-    public readonly string $address;
     public readonly string $socket;
     public readonly string $accessLog;
     private readonly string $config;
-    private Process $process;
 
-    public function __construct(private readonly string $directory, private readonly Daemon $daemon, private readonly Fpm $fpm)
+    public function __construct(string $directory, Daemon $daemon, Fpm $fpm)
     {
+        parent::__construct($directory, $daemon, $fpm);
         $this->socket = "$directory/http.sock";
-        $this->address = "unix://$this->socket";
         $this->accessLog = "$directory/access.log";
         $this->config = "$directory/nginx.conf";
-    }
-
-    public function start(): void
-    {
-        mkdir("$this->directory/snippets");
-        foreach (['http', 'errors', 'location', 'handoff', 'page', 'publish'] as $snippet) {
-            $this->adapt("sidecast-$snippet.conf");
-        }
-        file_put_contents($this->config, $this->configuration());
-        file_put_contents("$this->directory/php.conf", $this->pages());
-        $this->process = new Process($this->command(), "$this->directory/nginx.log");
-        Loop::until(function (): bool {
-            Assert::assertTrue($this->process->isRunning(), "nginx did not start:\n" . $this->log());
-            return @stream_socket_client($this->address, $number, $message, 1) !== false;
-        }, 'nginx to serve');
-    }
-
-    public function connect(): HttpConnection
-    {
-        return new HttpConnection($this->address);
     }
 
     /** Reloads and waits until the new worker process is there. */
@@ -60,19 +36,17 @@ final class Nginx
         return array_map(intval(...), array_filter(explode(' ', $children)));
     }
 
-    public function log(): string
+    protected function configure(): void
     {
-        return $this->process->err->text;
+        mkdir("$this->directory/snippets");
+        foreach (['http', 'errors', 'location', 'handoff', 'page', 'publish'] as $snippet) {
+            $this->adapt("sidecast-$snippet.conf");
+        }
+        file_put_contents($this->config, $this->configuration());
+        file_put_contents("$this->directory/php.conf", $this->pages());
     }
 
-    public function stop(): void
-    {
-        $this->process->signal(SIGTERM);
-        $this->process->waitForExit();
-    }
-
-    /** @return list<string> */
-    private function command(): array
+    protected function command(): array
     {
         return ['nginx', '-p', $this->directory, '-c', $this->config, '-e', 'stderr', '-g', 'daemon off;'];
     }

@@ -7,16 +7,16 @@ namespace Sidecast\EndToEnd;
 use PHPUnit\Framework\Assert;
 
 /**
- * One sidecast in a private directory, and what stands around it. The test starts the daemon; nginx and php-fpm start when they are
- * first needed.
+ * One sidecast in a private directory, and what stands around it. The test starts the daemon; the front end and php-fpm start when they
+ * are first needed.
  */
 final class Stack
 {
     public readonly string $directory;
     public readonly Daemon $daemon;
-    private readonly Nginx $nginx;
+    private readonly FrontEnd $frontEnd;
     private readonly Fpm $fpm;
-    private bool $nginxRuns = false;
+    private bool $frontEndRuns = false;
     private bool $fpmRuns = false;
     private ?Publisher $publisher = null;
 
@@ -27,9 +27,10 @@ final class Stack
         mkdir($this->directory, 0755, true);
         // libzmq and the kernel cut longer socket paths
         Assert::assertLessThan(90, strlen($this->directory), 'the path to build/ is too long for unix sockets');
-        $this->daemon = new Daemon($this->directory, $options);
+        $class = FrontEnd::chosen();
+        $this->daemon = new Daemon($this->directory, $options + $class::DAEMON);
         $this->fpm = new Fpm($this->directory);
-        $this->nginx = new Nginx($this->directory, $this->daemon, $this->fpm);
+        $this->frontEnd = new $class($this->directory, $this->daemon, $this->fpm);
     }
 
     /** Stops all, insists on the daemon's clean end, and tidies up unless the logs are to be kept. */
@@ -40,7 +41,7 @@ final class Stack
                 $this->daemon->stop();
             }
         } finally {
-            $this->nginxRuns && $this->nginx->stop();
+            $this->frontEndRuns && $this->frontEnd->stop();
             $this->fpmRuns && $this->fpm->stop();
         }
         if (!$keepLogs) {
@@ -58,13 +59,21 @@ final class Stack
         return $text;
     }
 
+    public function frontEnd(): FrontEnd
+    {
+        if (!$this->frontEndRuns) {
+            $this->frontEnd->start();
+            $this->frontEndRuns = true;
+        }
+        return $this->frontEnd;
+    }
+
+    /** For what only nginx has. */
     public function nginx(): Nginx
     {
-        if (!$this->nginxRuns) {
-            $this->nginx->start();
-            $this->nginxRuns = true;
-        }
-        return $this->nginx;
+        $nginx = $this->frontEnd();
+        assert($nginx instanceof Nginx);
+        return $nginx;
     }
 
     public function fpm(): Fpm
@@ -96,23 +105,23 @@ final class Stack
     }
 
     /**
-     * A request through nginx on a connection of its own.
+     * A request through the front end on a connection of its own.
      *
      * @param array<string, string> $headers
      */
     public function request(string $method, string $uri, array $headers = [], string $body = ''): Response
     {
-        return $this->nginx()->connect()->request($method, $uri, $headers, $body);
+        return $this->frontEnd()->connect()->request($method, $uri, $headers, $body);
     }
 
     /**
-     * Listens to an event stream through nginx; returns when its head is there.
+     * Listens to an event stream through the front end; returns when its head is there.
      *
      * @param array<string, string> $headers
      */
-    public function listen(string $query, array $headers = [], string $path = Nginx::EVENTS): EventStream
+    public function listen(string $query, array $headers = [], string $path = FrontEnd::EVENTS): EventStream
     {
-        $connection = $this->nginx()->connect();
+        $connection = $this->frontEnd()->connect();
         $response = $connection->request('GET', "$path?$query", $headers + ['Accept' => 'text/event-stream']);
         $response->waitForHead();
         Assert::assertSame(200, $response->status, $response->body);
@@ -125,10 +134,10 @@ final class Stack
         return $this->listen($query, ['Last-Event-ID' => $cursor]);
     }
 
-    /** Begins a long poll through nginx and does not wait for its answer. */
+    /** Begins a long poll through the front end and does not wait for its answer. */
     public function startPoll(string $query, array $headers = []): Response
     {
-        return $this->request('GET', Nginx::EVENTS . "?$query", $headers + ['Accept' => 'application/json']);
+        return $this->request('GET', FrontEnd::EVENTS . "?$query", $headers + ['Accept' => 'application/json']);
     }
 
     /**
