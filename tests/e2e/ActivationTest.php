@@ -234,6 +234,43 @@ final class ActivationTest extends EndToEndTestCase
         }
     }
 
+    /** With history that comes over the restart, what was acknowledged is there for each client once, in order, and no gap is told. */
+    public function test_two_thousand_clients_have_what_was_acknowledged_once_across_a_restart(): void
+    {
+        mkdir($state = "{$this->prepare()->directory}/state", 0700);
+        $daemon = $this->stack->daemon;
+        $daemon->configure(['hub.drain' => '400ms', 'sse.retry' => '400ms', 'hub.state_dir' => $state, 'history.messages' => '10000']);
+        $daemon->passed = PassedSockets::of($daemon);
+        $daemon->start();
+        $crowd = new Crowd(2000, $this->stack->nginx()->socket, '/events?channel=news', static fn () => []);
+        $crowd->until(static fn (CrowdMember $member) => $member->others === ['sidecast.open'], 'all to be in');
+        $publisher = new AcknowledgedPublisher($daemon->confirmEndpoint(), 'm');
+        $next = 0;
+        $publish = static function () use ($publisher, &$next): void {
+            if (Loop::now() >= $next) {
+                $publisher->goOn();
+                $next = Loop::now() + 0.05;
+            }
+        };
+        $crowd->until(static fn (CrowdMember $member) => count($member->messages) >= 10, 'messages before the restart', $publish);
+        $daemon->process->signal(SIGTERM);
+        $crowd->until(static fn () => !$daemon->isRunning(), 'the old process to go', $publish);
+        $daemon->assertCleanEnd();
+        $daemon->launch();
+        $crowd->until(static fn (CrowdMember $member) => $member->streams > 1, 'all to come back', $publish);
+        $enough = count($publisher->acknowledged) + 10;
+        $crowd->until(static fn () => count($publisher->acknowledged) >= $enough, 'messages after the restart', $publish);
+        $acknowledged = array_values($publisher->acknowledged);
+        $last = end($acknowledged);
+        $crowd->until(static fn (CrowdMember $member) => in_array($last, $member->messages, true), 'the last message to arrive at all');
+        foreach ($crowd->members as $number => $member) {
+            self::assertSame($acknowledged, array_values(array_intersect($member->messages, $acknowledged)), "client $number");
+            self::assertSame($member->messages, array_values(array_unique($member->messages)), "client $number: none twice");
+            self::assertSame(['sidecast.open'], $member->others, "client $number: no gap");
+        }
+        $crowd->leave();
+    }
+
     public function test_what_it_tells_of_itself_comes_in_order(): void
     {
         $daemon = $this->prepare()->daemon;

@@ -128,13 +128,13 @@ final class TokenTest extends EndToEndTestCase
 
         $published = 0;
         $next = Loop::now();
-        $crowd->until(function (CrowdMember $member) use (&$published, &$next): bool {
-            if (Loop::now() >= $next) { // while they listen, and while they are on their way
+        $publish = function () use (&$published, &$next): void { // while they listen, and while they are on their way
+            if (Loop::now() >= $next) {
                 $this->stack->publish('news', (string) ++$published);
                 $next = Loop::now() + 0.25;
             }
-            return $member->streams >= 3;
-        }, 'all to have come back twice');
+        };
+        $crowd->until(static fn (CrowdMember $member) => $member->streams >= 3, 'all to have come back twice', $publish);
         $this->stack->publish('news', 'last');
         $crowd->until(static fn (CrowdMember $member) => end($member->messages) === 'last', 'the last message at all');
         $expected = [...array_map(strval(...), range(1, $published)), 'last'];

@@ -25,11 +25,15 @@ final class Crowd
         $this->members = array_map(static fn (int $number) => new CrowdMember($headers($number)), range(1, $count));
     }
 
-    /** @param callable(CrowdMember): bool $isTrue waits until it is of all */
-    public function until(callable $isTrue, string $event): void
+    /**
+     * @param callable(CrowdMember): bool $isTrue waits until it is of all
+     * @param ?callable(): void           $meanwhile called again and again
+     */
+    public function until(callable $isTrue, string $event, ?callable $meanwhile = null): void
     {
-        Loop::until(function () use ($isTrue): bool {
+        Loop::until(function () use ($isTrue, $meanwhile): bool {
             $this->pump();
+            $meanwhile && $meanwhile();
             foreach ($this->members as $member) {
                 if (!$isTrue($member)) {
                     return false;
