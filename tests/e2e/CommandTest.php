@@ -143,8 +143,10 @@ final class CommandTest extends EndToEndTestCase
         ]);
         $publish = static fn (string ...$arguments) => Process::run([Daemon::binary(), 'publish', "--endpoint=$endpoint", ...$arguments]);
         $own = "--client-secret-file=$directory/client.secret";
-        self::assertSame(0, $publish("--server-key=$directory/server.public", $own, 'news', 'from a file')->exitCode());
-        self::assertSame(0, $publish('--server-key=' . trim(file_get_contents("$directory/server.public")), $own, 'news', 'by its text')->exitCode());
+        $patient = [$own, '--timeout=20s'];
+        self::assertSame(0, $publish("--server-key=$directory/server.public", ...$patient, ...['news', 'from a file'])->exitCode());
+        $key = trim(file_get_contents("$directory/server.public"));
+        self::assertSame(0, $publish("--server-key=$key", ...$patient, ...['news', 'by its text'])->exitCode());
         $stranger = $publish("--server-key=$directory/server.public", '--timeout=300ms', 'news', 'not in the list');
         self::assertSame(4, $stranger->exitCode());
         self::assertStringContainsString('nothing was sent', $stranger->err->text);

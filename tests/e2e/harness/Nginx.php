@@ -90,7 +90,7 @@ final class Nginx extends FrontEnd
                 scgi_temp_path $this->directory/scgi;
                 include snippets/sidecast-http.conf;
                 server {
-                    listen unix:$this->directory/http.sock;
+                    listen unix:$this->directory/http.sock backlog=4096;
                     client_max_body_size 8m;
                     large_client_header_buffers 4 80k;
                     request_pool_size 768;
