@@ -214,7 +214,8 @@ static int set_keys(const struct request *request, void *socket)
 
     if (!request->server_key)
         return 0;
-    if (curve_is_key(request->server_key))
+    /* A path may look like a key, and a key is hardly ever a path that is there. */
+    if (curve_is_key(request->server_key) && access(request->server_key, F_OK) < 0)
         memcpy(server, request->server_key, CURVE_TEXT);
     else if (!curve_read_public(request->server_key, server, error, sizeof error))
         return complain(PUBLISH_USAGE, "--server-key: expected a key of 40 characters, or a file: %s", error);

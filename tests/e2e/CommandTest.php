@@ -147,11 +147,15 @@ final class CommandTest extends EndToEndTestCase
         self::assertSame(0, $publish("--server-key=$directory/server.public", ...$patient, ...['news', 'from a file'])->exitCode());
         $key = trim(file_get_contents("$directory/server.public"));
         self::assertSame(0, $publish("--server-key=$key", ...$patient, ...['news', 'by its text'])->exitCode());
+        $likeKey = str_pad('/tmp/sidecast-' . bin2hex(random_bytes(4)), 40, '-'); // 40 characters of Z85
+        copy("$directory/server.public", $likeKey);
+        self::assertSame(0, $publish("--server-key=$likeKey", ...$patient, ...['news', 'from a file like a key'])->exitCode());
+        unlink($likeKey);
         $stranger = $publish("--server-key=$directory/server.public", '--timeout=300ms', 'news', 'not in the list');
         self::assertSame(4, $stranger->exitCode());
         self::assertStringContainsString('nothing was sent', $stranger->err->text);
         self::assertSame(4, $publish('--timeout=300ms', 'news', 'in the clear')->exitCode());
-        self::assertSame(['from a file', 'by its text'], array_column($this->stack->poll('channel=news&cursor=0')['messages'], 'data'));
+        self::assertSame(['from a file', 'by its text', 'from a file like a key'], array_column($this->stack->poll('channel=news&cursor=0')['messages'], 'data'));
     }
 
     public function test_keygen_makes_a_pair_and_overwrites_nothing(): void
