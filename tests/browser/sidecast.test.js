@@ -6,7 +6,8 @@ import { launch, openWindow } from './browser.js';
 import { Stack, until } from './stack.js';
 
 // A poll that meets the end of sidecast is told when to come back (refused_retry, 5 to 30 s if nothing is said).
-const SIDECAST = ['--poll.timeout=200ms', '--sse.retry=50ms', '--sse.refused_retry=100ms'];
+// Without hub.state_dir history is gone after a restart: a gap.
+const SIDECAST = ['--poll.timeout=200ms', '--sse.retry=50ms', '--sse.refused_retry=100ms', '--hub.state_dir='];
 const QUICK = { openWithin: 2_000, pollFor: 500, retry: 20 };
 let browser, stack, page;
 
