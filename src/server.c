@@ -340,6 +340,18 @@ static bool is_crew_alive(void *context)
     return crew_is_alive(context);
 }
 
+/* Until it is told to end. */
+static void serve(struct server *server)
+{
+    log_write(LOG_NOTICE, "sidecast %s is ready", SIDECAST_VERSION);
+    notify_send(&server->notify, READY);
+    notify_watch(&server->notify, server->loop, is_crew_alive, &server->crew);
+    ev_run(server->loop, 0);
+    crew_stop(&server->crew);
+    saver_end(&server->saver);
+    log_metrics(server);
+}
+
 static int run(struct server *server, size_t max_clients)
 {
     const struct settings *settings = server->settings;
@@ -379,13 +391,7 @@ static int run(struct server *server, size_t max_clients)
         snprintf(error, sizeof error, "cannot start the threads of hub.workers: %s", strerror(errno));
         goto no_threads;
     }
-    log_write(LOG_NOTICE, "sidecast %s is ready", SIDECAST_VERSION);
-    notify_send(&server->notify, READY);
-    notify_watch(&server->notify, server->loop, is_crew_alive, crew);
-    ev_run(server->loop, 0);
-    crew_stop(crew);
-    saver_end(&server->saver);
-    log_metrics(server);
+    serve(server);
     code = EXIT_OK;
 no_threads:
     ev_io_stop(server->loop, &server->place);
