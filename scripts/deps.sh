@@ -25,6 +25,7 @@ build header jansson.h libjansson-dev
 build header ini.h libinih-dev
 build header sodium.h libsodium-dev
 build header cjose/cjose.h libcjose-dev
+build header openssl/evp.h libssl-dev
 build header uthash.h uthash-dev
 build header cmocka.h libcmocka-dev
 run command nginx nginx
