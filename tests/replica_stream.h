@@ -217,4 +217,18 @@ static inline void assert_id(struct event_id got, struct event_id wanted)
     assert_string_equal(text_of(got), text_of(wanted));
 }
 
+/* What somebody is told who comes now and goes at once. */
+static inline const char *told_newcomer(struct wish wish)
+{
+    struct client client;
+    const char *text;
+
+    client_init(&client);
+    join(&fixture, &client, wish);
+    turn(&fixture);
+    text = told(&client);
+    done(&client);
+    return text;
+}
+
 #endif

@@ -113,19 +113,6 @@ static void the_messages_outlive_the_history(void **state)
 
 /* --- clients that come back after an orderly end --- */
 
-static const char *resumed(struct wish wish)
-{
-    struct client client;
-    const char *text;
-
-    client_init(&client);
-    join(&fixture, &client, wish);
-    turn(&fixture);
-    text = told(&client);
-    done(&client);
-    return text;
-}
-
 static void whoever_comes_back_gets_what_it_missed_and_no_gap(void **state)
 {
     struct event_id cursors[3];
@@ -136,13 +123,13 @@ static void whoever_comes_back_gets_what_it_missed_and_no_gap(void **state)
     cursors[2] = publish(&fixture, "a", "three");
     restart(true);
     publish(&fixture, "a", "four");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursors[0]}), "three four");
-    assert_string_equal(resumed((struct wish){.channels = "a,b/1", .cursor = CURSOR_ID, .id = cursors[0]}), "two three four");
-    assert_string_equal(resumed((struct wish){.channels = "**", .cursor = CURSOR_ID, .id = cursors[1]}), "three four");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursors[2]}), "four");
-    assert_string_equal(resumed((struct wish){.channels = "never", .cursor = CURSOR_ID, .id = cursors[2]}), "");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_LAST, .last = 2}), "open three four");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "one three four");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursors[0]}), "three four");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a,b/1", .cursor = CURSOR_ID, .id = cursors[0]}), "two three four");
+    assert_string_equal(told_newcomer((struct wish){.channels = "**", .cursor = CURSOR_ID, .id = cursors[1]}), "three four");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursors[2]}), "four");
+    assert_string_equal(told_newcomer((struct wish){.channels = "never", .cursor = CURSOR_ID, .id = cursors[2]}), "");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_LAST, .last = 2}), "open three four");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "one three four");
 }
 
 static void ids_and_names_and_ends_are_as_before(void **state)
@@ -163,7 +150,7 @@ static void ids_and_names_and_ends_are_as_before(void **state)
     assert_null(strstr(told(&client), "not"));
     done(&client);
     pass_ms(&fixture, 2000);
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "not");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "not");
 }
 
 static void a_loss_from_before_is_told_after(void **state)
@@ -178,10 +165,10 @@ static void a_loss_from_before_is_told_after(void **state)
     publish(&fixture, "a", "also lost");
     publish(&fixture, "a", "there");
     restart(true);
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap there");
-    assert_string_equal(resumed((struct wish){.channels = "*", .cursor = CURSOR_ID, .id = cursor}), "gap kept there");
-    assert_string_equal(resumed((struct wish){.channels = "calm", .cursor = CURSOR_ID, .id = cursor}), "kept");
-    assert_string_equal(resumed((struct wish){.channels = "calm", .cursor = CURSOR_ID, .id = kept}), "");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap there");
+    assert_string_equal(told_newcomer((struct wish){.channels = "*", .cursor = CURSOR_ID, .id = cursor}), "gap kept there");
+    assert_string_equal(told_newcomer((struct wish){.channels = "calm", .cursor = CURSOR_ID, .id = cursor}), "kept");
+    assert_string_equal(told_newcomer((struct wish){.channels = "calm", .cursor = CURSOR_ID, .id = kept}), "");
 }
 
 static void a_loss_of_a_channel_that_has_gone_is_told_after(void **state)
@@ -195,10 +182,10 @@ static void a_loss_of_a_channel_that_has_gone_is_told_after(void **state)
     later = publish(&fixture, "calm", "later");
     assert_null(channel_find(&fixture.replica, span_of("orders/7")));
     restart(true);
-    assert_string_equal(resumed((struct wish){.channels = "orders/7", .cursor = CURSOR_ID, .id = cursor}), "gap");
-    assert_string_equal(resumed((struct wish){.channels = "orders/*", .cursor = CURSOR_ID, .id = cursor}), "gap");
-    assert_string_equal(resumed((struct wish){.channels = "others/*", .cursor = CURSOR_ID, .id = cursor}), "");
-    assert_string_equal(resumed((struct wish){.channels = "orders/7", .cursor = CURSOR_ID, .id = later}), "");
+    assert_string_equal(told_newcomer((struct wish){.channels = "orders/7", .cursor = CURSOR_ID, .id = cursor}), "gap");
+    assert_string_equal(told_newcomer((struct wish){.channels = "orders/*", .cursor = CURSOR_ID, .id = cursor}), "gap");
+    assert_string_equal(told_newcomer((struct wish){.channels = "others/*", .cursor = CURSOR_ID, .id = cursor}), "");
+    assert_string_equal(told_newcomer((struct wish){.channels = "orders/7", .cursor = CURSOR_ID, .id = later}), "");
 }
 
 /* The record of a channel knows its own mark; only the table has one for many. */
@@ -211,7 +198,7 @@ static void a_channel_keeps_its_own_mark_among_others_of_the_same_hash(void **st
     fixture.replica.marks[place] = high;
     for (int i = 0; i < 2; i++) {
         restart(true);
-        assert_string_equal(resumed((struct wish){.channels = "calm", .cursor = CURSOR_ID, .id = cursor}), "two");
+        assert_string_equal(told_newcomer((struct wish){.channels = "calm", .cursor = CURSOR_ID, .id = cursor}), "two");
         assert_id(fixture.replica.marks[place], high);
     }
 }
@@ -233,7 +220,7 @@ static void a_channel_with_nothing_left_gives_its_mark_to_the_table(void **state
     done(&client);
     restart_with(bytes, 0);
     assert_null(fixture.replica.channels);
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap");
 }
 
 static void messages_age_while_nobody_is_there(void **state)
@@ -245,8 +232,8 @@ static void messages_age_while_nobody_is_there(void **state)
     pass_ms(&fixture, 1800000);
     publish(&fixture, "a", "two");
     restart_with(save(true), 1900000);
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "two");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap two");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "two");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap two");
 }
 
 static void what_is_above_the_budget_goes_with_a_mark(void **state)
@@ -262,8 +249,8 @@ static void what_is_above_the_budget_goes_with_a_mark(void **state)
     restart_with(bytes, 0);
     assert_in_range(fixture.replica.bytes, 15000, 20000);
     assert_in_range(fixture.metrics.history_messages, 5, 25);
-    assert_memory_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap ", 4);
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = last}), "");
+    assert_memory_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap ", 4);
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = last}), "");
 }
 
 static void numbers_go_on_from_what_was_loaded(void **state)
@@ -295,12 +282,12 @@ static void without_marks_whoever_comes_back_is_told_of_a_gap_and_gets_what_ther
     bytes = save(false);
     last = publish(&fixture, "a", "lost in the crash");
     restart_with(bytes, 0);
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap two");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = last}), "gap");
-    assert_string_equal(resumed((struct wish){.channels = "*", .cursor = CURSOR_ID, .id = last}), "gap");
-    assert_string_equal(resumed((struct wish){.channels = "never", .cursor = CURSOR_ID, .id = last}), "gap");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "one two");
-    assert_string_equal(resumed((struct wish){.channels = "a"}), "open");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap two");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = last}), "gap");
+    assert_string_equal(told_newcomer((struct wish){.channels = "*", .cursor = CURSOR_ID, .id = last}), "gap");
+    assert_string_equal(told_newcomer((struct wish){.channels = "never", .cursor = CURSOR_ID, .id = last}), "gap");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ZERO}), "one two");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a"}), "open");
 }
 
 /* What was loaded lies below the mark of the start, of which it was told, or need not be. */
@@ -345,9 +332,9 @@ static void the_marks_of_a_crash_outlive_an_orderly_end(void **state)
     later = publish(&fixture, "a", "two");
     restart(true);
     publish(&fixture, "a", "three");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap two three");
-    assert_string_equal(resumed((struct wish){.channels = "b", .cursor = CURSOR_ID, .id = cursor}), "gap");
-    assert_string_equal(resumed((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = later}), "three");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = cursor}), "gap two three");
+    assert_string_equal(told_newcomer((struct wish){.channels = "b", .cursor = CURSOR_ID, .id = cursor}), "gap");
+    assert_string_equal(told_newcomer((struct wish){.channels = "a", .cursor = CURSOR_ID, .id = later}), "three");
 }
 
 int main(void)

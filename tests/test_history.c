@@ -1,19 +1,5 @@
 #include "replica_fixture.h"
 
-/* What somebody is told who comes now and goes at once. */
-static const char *told_newcomer(struct wish wish)
-{
-    struct client client;
-    const char *text;
-
-    client_init(&client);
-    join(&fixture, &client, wish);
-    turn(&fixture);
-    text = told(&client);
-    done(&client);
-    return text;
-}
-
 static const char *told_from(const char *channels, enum request_cursor cursor, uint32_t last)
 {
     return told_newcomer((struct wish){.channels = channels, .cursor = cursor, .last = last});
