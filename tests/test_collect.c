@@ -1,6 +1,8 @@
 /* History over a restart: what is collected, and what clients that come back are told. */
 #include "restart_fixture.h"
 
+#include <time.h>
+
 /* --- collecting --- */
 
 static void messages_are_collected_a_slice_at_a_time(void **state)
@@ -109,6 +111,43 @@ static void the_messages_outlive_the_history(void **state)
     struct text bytes = take_bytes(snapshot);
     assert_true(bytes.size > 100);
     text_finish(&bytes);
+}
+
+/* Of this thread on a processor: what others of the machine do does not count. */
+static int64_t cpu_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* 64 MiB: 0.3 ms in the program itself, a few times that here. */
+static void no_turn_is_longer_than_5_ms_because_of_it(void **state)
+{
+    char channel[32];
+    int64_t longest_us = 0, start_us;
+    bool more = true;
+
+    (void)state;
+    fixture.settings.history_messages = 10000000;
+    fixture.settings.history_bytes = 64 << 20;
+    for (int i = 0; fixture.metrics.history_evicted == 0; i++) {
+        (void)snprintf(channel, sizeof channel, "channel/%d", i * 7919 % 1000);
+        publish_with(&fixture, (struct publication){.channel = channel, .data = span_of("a message of a length such as many have, a hundred bytes of text")});
+    }
+    assert_true(fixture.metrics.history_messages > 100000);
+    start_us = cpu_us();
+    struct snapshot *snapshot = begin_collecting();
+    while (more) {
+        more = collect_messages(&fixture.replica, snapshot, COLLECT_SLICE);
+        longest_us = cpu_us() - start_us > longest_us ? cpu_us() - start_us : longest_us;
+        start_us = cpu_us();
+    }
+    assert_int_equal(snapshot->message_count, fixture.metrics.history_messages);
+    snapshot_destroy(snapshot);
+    if (longest_us > 5000)
+        fail_msg("the longest turn: %.1f ms", (double)longest_us / 1000);
 }
 
 /* --- clients that come back after an orderly end --- */
@@ -347,6 +386,7 @@ int main(void)
         TEST(collecting_ends_when_all_there_was_has_gone),
         TEST(what_is_for_now_and_what_is_over_are_left_out),
         TEST(the_messages_outlive_the_history),
+        TEST(no_turn_is_longer_than_5_ms_because_of_it),
         TEST(whoever_comes_back_gets_what_it_missed_and_no_gap),
         TEST(ids_and_names_and_ends_are_as_before),
         TEST(a_loss_from_before_is_told_after),
