@@ -24,7 +24,11 @@ struct inbox_item {
     bool is_offer;
 };
 
-enum { INBOX_BYTES = 8 * 1024 * 1024 }; /* of messages that may wait; what comes with the last one is let in */
+/* So much may wait for a worker; one multipart message more is always let in. */
+enum {
+    INBOX_ITEMS = 65536,             /* messages and connections */
+    INBOX_BYTES = 8 * 1024 * 1024,   /* of the messages */
+};
 
 struct inbox {
     pthread_mutex_t lock;

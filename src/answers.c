@@ -13,9 +13,6 @@
 
 #include <stdlib.h>
 
-/* Of answers that are kept for others: polls of the same news may differ in the channels beside it, or in their cursors. */
-enum { KEPT_BYTES = 4 * 1024 * 1024 };
-
 /* What one look through the channels found. */
 struct finding {
     struct text messages;
@@ -73,7 +70,7 @@ static void remember(struct replica *replica, const struct text *key, struct buf
 {
     struct poll_cache *cached;
 
-    if (replica->answer_bytes >= KEPT_BYTES)
+    if (replica->answer_bytes >= ANSWERS_KEPT_BYTES)
         answers_forget(replica);
     cached = calloc(1, sizeof *cached + key->size);
     if (!cached)
