@@ -97,7 +97,7 @@ check-unit: unit-programs
 # In steps, so that what is missing is there before anything is built. The fuzzers run in CI, which has clang (make deps).
 check:
 	scripts/deps.sh build run check
-	$(MAKE) unit-programs build/check/sidecast tsan-programs $(if $(CI),fuzz-programs)
+	$(MAKE) unit-programs build/check/sidecast build/sidecast tsan-programs $(if $(CI),fuzz-programs)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes
 
 lint:

@@ -23,6 +23,8 @@ struct acceptor_owner {
     void *context;
 };
 
+enum { ACCEPTOR_REFUSAL_ROOM = 64 }; /* connections above hub.max_clients, to be refused with an answer */
+
 struct acceptor {
     struct ev_loop *loop;             /* borrowed */
     struct acceptor_socket *sockets;  /* owned */

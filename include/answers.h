@@ -5,6 +5,9 @@
 #ifndef ANSWERS_H
 #define ANSWERS_H
 
+/* Of answers that are kept for others: polls of the same news may differ in the channels beside it, or in their cursors. */
+enum { ANSWERS_KEPT_BYTES = 4 * 1024 * 1024 };
+
 struct replica;
 struct subscriber;
 

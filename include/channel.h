@@ -44,6 +44,9 @@ struct channel {
 
 TAILQ_HEAD(channel_queue, channel);
 
+/* What one costs but for its name, its ring and the allocator's own: the record, its place in the table, and two in the heap of timeouts, which doubles. */
+enum { CHANNEL_BYTES = sizeof(struct channel) + sizeof(UT_hash_bucket) + 4 * sizeof(struct timeout *) };
+
 /* NULL when there is none. */
 struct channel *channel_find(struct replica *replica, struct span name);
 /* The channel, made if there is none: without a record its gap mark comes from the table of marks. NULL: no memory. */

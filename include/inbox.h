@@ -24,6 +24,12 @@ struct inbox_item {
     bool is_offer;
 };
 
+/* So much may wait for a worker; one multipart message more is always let in. */
+enum {
+    INBOX_ITEMS = 65536,             /* messages and connections */
+    INBOX_BYTES = 8 * 1024 * 1024,   /* of the messages */
+};
+
 struct inbox {
     pthread_mutex_t lock;
     struct inbox_item *items; /* ring; owned */
@@ -33,6 +39,7 @@ struct inbox {
     size_t limit;
     size_t room;              /* hub thread only: so many may come before the limit, or more, as the worker takes meanwhile */
     size_t reserved;          /* hub thread only: there is memory for so many, or more */
+    atomic_size_t bytes;      /* of the messages in it: raised by the hub, lowered by the worker */
     atomic_size_t open;       /* connections dealt out to the worker and not closed: raised by the hub, lowered by the worker */
     void (*notify)(void *context); /* there is something, called by the putting thread without the lock */
     void *context;
@@ -42,7 +49,7 @@ void inbox_init(struct inbox *inbox, size_t limit, void (*notify)(void *context)
 /* Lets go of what is in it. */
 void inbox_finish(struct inbox *inbox);
 
-/* Whether `count` items more stay within the limit. Hub thread only. */
+/* Whether `count` items more stay within the limit, and what is there is below INBOX_BYTES. Hub thread only. */
 bool inbox_has_room(struct inbox *inbox, size_t count);
 /* Memory for `count` items more, beyond the limit too. False: there is none. Hub thread only. */
 bool inbox_reserve(struct inbox *inbox, size_t count) __attribute__((warn_unused_result));

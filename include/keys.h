@@ -11,6 +11,9 @@ struct key_record;
 struct snapshot;
 TAILQ_HEAD(key_queue, key_record);
 
+/* What a record costs but for its two names and the allocator's own. */
+enum { KEY_BYTES = 128 };
+
 struct keys {
     struct key_record *table;
     struct key_queue queue; /* oldest first */

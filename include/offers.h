@@ -16,6 +16,12 @@
 
 struct state;
 
+/* So much may wait for the hub. */
+enum {
+    OFFERS_COUNT = 1024,
+    OFFERS_BYTES = 64 * 1024 * 1024, /* one offer is always let in */
+};
+
 struct offers {
     pthread_mutex_t lock;
     STAILQ_HEAD(offer_list, offer) queue; /* owned */

@@ -13,6 +13,9 @@ struct buffer;
 struct pin;
 TAILQ_HEAD(pin_queue, pin);
 
+/* What a pin costs but for its buffer and the allocator's own. */
+enum { PIN_BYTES = 112 };
+
 struct pins {
     struct pin *table;       /* by buffer */
     struct pin_queue counted; /* the longest counted first */

@@ -64,6 +64,7 @@ struct replica {
     struct merge merge;
     struct batch batch;               /* of the last write, while others may get the same */
     struct poll_cache *answers;       /* shared long-poll answers of this turn, by what they depend on */
+    size_t answer_bytes;              /* of these */
     struct interests interests;       /* patterns that somebody listens to */
     struct watcher_queue crowded;     /* who has more links by patterns than subscribe.max_matched */
     uint64_t matching;                /* how many channels were matched against the patterns */

@@ -11,7 +11,7 @@ base: span text buffer problem log metrics settings option address pattern event
 codec: fcgi query request sse poll wire framing answer keyring token access post snapshot snapshot_form snapshot_reader snapshot_writer
 core: collect keys hub inbox offer pins channel history subscriber join merge advance answers replica audience batch interests watch latest
 io: activation notify offers publishing poller decoder listener gate acceptor ingest intake confirm curve zap state connection worker bell crew guarded_file keyfile archive saver
-edge: config draft health server command command_keygen command_publish command_token main
+edge: config footprint draft health server command command_keygen command_publish command_token main
 TABLE
 }
 

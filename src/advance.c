@@ -252,7 +252,18 @@ static void commit_piece(struct replica *replica, struct subscriber *subscriber,
         advance_gap_told(replica, subscriber);
 }
 
-/* The socket stopped in the middle of `piece`: it is kept. False: no memory. */
+/* Who holds the oldest pins is closed at the end of the turn (replica.c). Within one nobody holds more than twice of what is allowed. */
+static bool pins_are_full(const struct replica *replica)
+{
+    return replica->pins.bytes / 2 >= (size_t)replica->settings->history_pinned_bytes;
+}
+
+static bool hold(struct replica *replica, struct subscriber *subscriber, bool in_history)
+{
+    return (in_history || !pins_are_full(replica)) && pins_hold(&replica->pins, subscriber->half, in_history);
+}
+
+/* The socket stopped in the middle of `piece`: it is kept. False: no memory, or too much is kept so. */
 static bool keep_half(struct replica *replica, struct subscriber *subscriber, const struct piece *piece, bool is_half, size_t written)
 {
     if (is_half) {
@@ -265,11 +276,11 @@ static bool keep_half(struct replica *replica, struct subscriber *subscriber, co
         subscriber->is_last = piece->is_last;
     }
     if (!subscriber->is_pinned)
-        subscriber->is_pinned = pins_hold(&replica->pins, subscriber->half, !is_half && !piece->is_own);
+        subscriber->is_pinned = hold(replica, subscriber, !is_half && !piece->is_own);
     return subscriber->is_pinned;
 }
 
-enum commit { COMMIT_ALL, COMMIT_PART, COMMIT_LAST, COMMIT_NO_MEMORY };
+enum commit { COMMIT_ALL, COMMIT_PART, COMMIT_LAST, COMMIT_NO_ROOM };
 
 static enum commit commit(struct replica *replica, struct subscriber *subscriber, const struct batch *batch, size_t written)
 {
@@ -281,7 +292,7 @@ static enum commit commit(struct replica *replica, struct subscriber *subscriber
         if (written < size) {
             bool begun = is_half || written > 0;
 
-            return !begun || keep_half(replica, subscriber, piece, is_half, written) ? COMMIT_PART : COMMIT_NO_MEMORY;
+            return !begun || keep_half(replica, subscriber, piece, is_half, written) ? COMMIT_PART : COMMIT_NO_ROOM;
         }
         written -= size;
         commit_piece(replica, subscriber, piece);
@@ -328,8 +339,8 @@ static void write_batch(struct replica *replica, struct subscriber *subscriber, 
     case COMMIT_LAST:
         subscriber_leave(replica, subscriber, LEAVE_DONE);
         break;
-    case COMMIT_NO_MEMORY:
-        subscriber_leave(replica, subscriber, LEAVE_NO_MEMORY);
+    case COMMIT_NO_ROOM:
+        subscriber_leave(replica, subscriber, pins_are_full(replica) ? LEAVE_SLOW : LEAVE_NO_MEMORY);
         break;
     }
 }

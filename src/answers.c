@@ -60,11 +60,19 @@ static struct poll_cache *find(struct replica *replica, const struct subscriber 
     return cached && audience_has(&cached->finding.audience, subscriber) ? cached : NULL;
 }
 
+static size_t kept_bytes(const struct poll_cache *cached)
+{
+    return sizeof *cached + cached->key_size + buffer_memory(cached->answer);
+}
+
 /* Takes the finding's audience over. Lack of memory only means that the next client has its answer built anew. */
 static void remember(struct replica *replica, const struct text *key, struct buffer *answer, struct finding *finding)
 {
-    struct poll_cache *cached = calloc(1, sizeof *cached + key->size);
+    struct poll_cache *cached;
 
+    if (replica->answer_bytes >= ANSWERS_KEPT_BYTES)
+        answers_forget(replica);
+    cached = calloc(1, sizeof *cached + key->size);
     if (!cached)
         return;
     memcpy(cached->key, key->bytes, key->size);
@@ -75,6 +83,7 @@ static void remember(struct replica *replica, const struct text *key, struct buf
         return;
     }
     cached->answer = buffer_ref(answer);
+    replica->answer_bytes += kept_bytes(cached);
     cached->finding = *finding;
     cached->finding.messages = TEXT_EMPTY;
     finding->audience = AUDIENCE_ALL;
@@ -83,6 +92,7 @@ static void remember(struct replica *replica, const struct text *key, struct buf
 static void forget(struct replica *replica, struct poll_cache *cached)
 {
     HASH_DEL(replica->answers, cached);
+    replica->answer_bytes -= kept_bytes(cached);
     buffer_unref(cached->answer);
     audience_finish(&cached->finding.audience);
     free(cached);

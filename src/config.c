@@ -242,7 +242,7 @@ static const char usage[] =
     "       sidecast COMMAND ... (listed at the end; each has its own --help)\n"
     "\n"
     "  -c FILE         read the options of FILE; the command line wins over it\n"
-    "  --check-config  read the configuration, say what is wrong with it, and exit with 0 or 1\n"
+    "  --check-config  read the configuration, say what is wrong with it or how much memory it allows for, and exit with 0 or 1\n"
     "  --healthcheck   ask the sidecast that runs with this configuration, and exit with 0 or 1\n"
     "  --version       print the version\n"
     "  --help          print this text\n"

@@ -16,12 +16,12 @@
 enum { TRANSIENT_MS = 1000 };
 /* Sweeps of one channel are at least this far apart. */
 enum { SWEEP_PAUSE_MS = 100 };
-/* An allocator's own cost for an entry and its message, roughly. */
+/* An allocator's own cost for an entry and its message, and for a channel and its ring, roughly. */
 enum { ALLOCATION_BYTES = 32 };
 
 static size_t entry_bytes(const struct entry *entry)
 {
-    size_t bytes = sizeof *entry + sizeof entry + buffer_memory(entry->message->encoded) + ALLOCATION_BYTES;
+    size_t bytes = sizeof *entry + buffer_memory(entry->message->encoded) + ALLOCATION_BYTES;
 
     if (entry->envelope)
         bytes += entry->envelope->size;
@@ -83,35 +83,55 @@ uint64_t history_newcomer_floor(const struct replica *replica, const struct chan
     return floor;
 }
 
-static bool resize(struct history *history, uint32_t capacity)
+/* What a channel costs as long as it has a ring. Otherwise it is there for its subscribers, who are counted. */
+static size_t channel_bytes(const struct channel *channel)
 {
+    size_t ring = channel->history.capacity * sizeof *channel->history.ring;
+
+    return ring > 0 ? ring + CHANNEL_BYTES + channel->name_size + ALLOCATION_BYTES : 0;
+}
+
+static bool resize(struct replica *replica, struct channel *channel, uint32_t capacity)
+{
+    struct history *history = &channel->history;
     struct entry **ring = calloc(capacity, sizeof *ring);
 
     if (!ring)
         return false;
+    history_count_bytes(replica, -channel_bytes(channel));
     for (uint32_t i = 0; i < history->count; i++)
         ring[i] = history_at(history, i);
     free(history->ring);
     history->ring = ring;
     history->head = 0;
     history->capacity = capacity;
+    history_count_bytes(replica, channel_bytes(channel));
     return true;
 }
 
-static bool grow(struct history *history)
+static bool grow(struct replica *replica, struct channel *channel)
 {
-    return history->count < history->capacity || resize(history, history->capacity ? history->capacity * 2 : 4);
+    const struct history *history = &channel->history;
+
+    return history->count < history->capacity || resize(replica, channel, history->capacity ? history->capacity * 2 : 4);
+}
+
+static void drop_ring(struct replica *replica, struct channel *channel)
+{
+    history_count_bytes(replica, -channel_bytes(channel));
+    free(channel->history.ring);
+    channel->history = (struct history){0};
 }
 
 /* A burst leaves a large ring behind. A failure only means that it stays large. */
-static void shrink(struct history *history)
+static void shrink(struct replica *replica, struct channel *channel)
 {
-    uint32_t capacity = history->capacity;
+    uint32_t capacity = channel->history.capacity;
 
-    while (capacity > 64 && history->count < capacity / 8)
+    while (capacity > 64 && channel->history.count < capacity / 8)
         capacity /= 4;
-    if (capacity < history->capacity)
-        (void)resize(history, capacity);
+    if (capacity < channel->history.capacity)
+        (void)resize(replica, channel, capacity);
 }
 
 static int64_t transient_due_ms(const struct message *message)
@@ -134,7 +154,7 @@ bool history_append_take(struct replica *replica, struct channel *channel, struc
     if (!replica->spare)
         replica->spare = malloc(sizeof *entry);
     entry = replica->spare;
-    if (!entry || !grow(history))
+    if (!entry || !grow(replica, channel))
         return false;
     replica->spare = NULL;
     *entry = (struct entry){.channel = channel, .message = message, .number = replica->number};
@@ -247,6 +267,14 @@ static int64_t sweep_transient(struct replica *replica, struct history *history)
     return due_ms;
 }
 
+/* Nothing is left in it. The channel may be gone afterwards. */
+static void leave_empty(struct replica *replica, struct channel *channel)
+{
+    drop_ring(replica, channel);
+    timeouts_clear(&replica->timeouts, &channel->trim);
+    channel_close_unused(replica, channel);
+}
+
 void history_sweep(struct replica *replica, struct channel *channel)
 {
     struct history *history = &channel->history;
@@ -260,11 +288,10 @@ void history_sweep(struct replica *replica, struct channel *channel)
     }
     if (history->count > 0)
         history_trim(replica, channel);
-    shrink(history);
-    if (history->count == 0) {
-        timeouts_clear(&replica->timeouts, &channel->trim);
-        channel_close_unused(replica, channel);
-    }
+    if (history->count == 0)
+        leave_empty(replica, channel);
+    else
+        shrink(replica, channel);
 }
 
 void history_enforce_budget(struct replica *replica)
@@ -274,7 +301,7 @@ void history_enforce_budget(struct replica *replica)
 
         evict_front(replica, channel);
         if (channel->history.count == 0)
-            look_again(replica, channel, replica->now_ms);
+            leave_empty(replica, channel);
     }
 }
 
@@ -288,6 +315,5 @@ void history_finish(struct replica *replica, struct channel *channel)
         history->head = (history->head + 1) & (history->capacity - 1);
         let_go(replica, entry);
     }
-    free(history->ring);
-    *history = (struct history){0};
+    drop_ring(replica, channel);
 }

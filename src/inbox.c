@@ -4,6 +4,7 @@
  */
 #include "inbox.h"
 
+#include "buffer.h"
 #include "message.h"
 #include "offer.h"
 
@@ -37,8 +38,20 @@ void inbox_finish(struct inbox *inbox)
     pthread_mutex_destroy(&inbox->lock);
 }
 
+static size_t bytes_of(const struct inbox_item *items, size_t count)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (!items[i].is_offer && items[i].message)
+            bytes += buffer_memory(items[i].message->encoded);
+    return bytes;
+}
+
 bool inbox_has_room(struct inbox *inbox, size_t count)
 {
+    if (atomic_load_explicit(&inbox->bytes, memory_order_acquire) >= INBOX_BYTES)
+        return false;
     if (inbox->room < count) {
         pthread_mutex_lock(&inbox->lock);
         inbox->room = inbox->count < inbox->limit ? inbox->limit - inbox->count : 0;
@@ -84,6 +97,7 @@ bool inbox_reserve(struct inbox *inbox, size_t count)
 void inbox_put_take(struct inbox *inbox, const struct inbox_item *items, size_t count)
 {
     assert(inbox->reserved >= count);
+    atomic_fetch_add_explicit(&inbox->bytes, bytes_of(items, count), memory_order_relaxed);
     pthread_mutex_lock(&inbox->lock);
     for (size_t i = 0; i < count; i++)
         inbox->items[(inbox->head + inbox->count++) & (inbox->capacity - 1)] = items[i];
@@ -103,6 +117,7 @@ size_t inbox_take(struct inbox *inbox, struct inbox_item *items, size_t most)
         inbox->head = (inbox->head + count) & (inbox->capacity - 1);
     inbox->count -= count;
     pthread_mutex_unlock(&inbox->lock);
+    atomic_fetch_sub_explicit(&inbox->bytes, bytes_of(items, count), memory_order_release);
     return count;
 }
 

@@ -14,6 +14,8 @@ struct directory {
     char name[];                    /* empty, or with the `/` at its end */
 };
 
+_Static_assert(sizeof(struct interest) + sizeof(struct directory) + 2 * sizeof(UT_hash_bucket) <= INTEREST_BYTES, "a pattern has become larger");
+
 /* What every match of the pattern begins with, as far as it can be cut out of a name without knowing the pattern. */
 static struct span directory_of(struct span pattern)
 {

@@ -15,6 +15,8 @@ struct key_record {
     char name[]; /* channel, NUL, key: neither can hold a NUL */
 };
 
+_Static_assert(sizeof(struct key_record) + 1 + sizeof(UT_hash_bucket) <= KEY_BYTES, "a key record has become larger");
+
 enum { KEY_NAME_MAX = 2 * NAME_MAX_BYTES + 1 };
 
 static size_t compose(char name[KEY_NAME_MAX], struct span channel, struct span key)

@@ -1,6 +1,7 @@
 /* The command line: what is asked for, and with which configuration. */
 #include "command.h"
 #include "config.h"
+#include "footprint.h"
 #include "health.h"
 #include "log.h"
 #include "server.h"
@@ -72,6 +73,13 @@ static int check_health(const struct settings *settings)
     return 1;
 }
 
+static int tell_checked(const struct settings *settings)
+{
+    puts("ok");
+    footprint_print(stdout, settings);
+    return EXIT_OK;
+}
+
 static int run(struct command_line *line)
 {
     struct settings settings;
@@ -95,7 +103,7 @@ static int run(struct command_line *line)
     else if (line->task == TASK_RUN)
         code = server_run(&settings, read_config, line);
     else
-        puts("ok");
+        code = tell_checked(&settings);
     config_finish(&settings);
     return code;
 }

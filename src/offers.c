@@ -11,15 +11,13 @@
 enum {
     TURN_OFFERS = 256,
     TURN_BYTES = 4 * 1024 * 1024,
-    QUEUE_OFFERS = 1024,
-    QUEUE_BYTES = 64 * 1024 * 1024, /* one offer is always let in */
 };
 
 /* --- the queue --- */
 
 static bool is_full(const struct offers *offers)
 {
-    return offers->count >= QUEUE_OFFERS || (offers->count > 0 && offers->bytes >= QUEUE_BYTES);
+    return offers->count >= OFFERS_COUNT || (offers->count > 0 && offers->bytes >= OFFERS_BYTES);
 }
 
 bool offers_put_take(struct offers *offers, struct offer *offer)

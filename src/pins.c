@@ -14,6 +14,8 @@ struct pin {
     bool is_counted;
 };
 
+_Static_assert(sizeof(struct pin) + sizeof(UT_hash_bucket) <= PIN_BYTES, "a pin has become larger");
+
 static struct pin *find(const struct pins *pins, const struct buffer *buffer)
 {
     struct pin *pin;

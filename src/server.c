@@ -24,10 +24,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum {
-    DESCRIPTOR_RESERVE = 256, /* for everything but clients and publishers */
-    REFUSAL_ROOM = 64,        /* connections above hub.max_clients, to be refused with an answer */
-};
+enum { DESCRIPTOR_RESERVE = 256 }; /* for everything but clients and publishers */
 
 static const char READY[] = "READY=1\nSTATUS=messages are taken in, clients served";
 
@@ -381,7 +378,7 @@ static int run(struct server *server, size_t max_clients)
     saver_restore(&server->saver, &server->hub, crew);
     if (!ingest_init(&server->ingest, server->loop, settings, &server->passed, &server->hub, &crew->room, &server->state, error, sizeof error))
         goto no_ingest;
-    if (!acceptor_init(&server->acceptor, server->loop, settings, &server->passed, crew->inboxes, crew->count, max_clients + REFUSAL_ROOM, error, sizeof error))
+    if (!acceptor_init(&server->acceptor, server->loop, settings, &server->passed, crew->inboxes, crew->count, max_clients + ACCEPTOR_REFUSAL_ROOM, error, sizeof error))
         goto no_acceptor;
     watch_places(server);
     if (!saver_begin(&server->saver, server->loop, error, sizeof error))

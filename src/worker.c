@@ -12,7 +12,6 @@
 #include <sys/random.h>
 
 enum {
-    INBOX_LIMIT = 65536, /* messages and connections that may wait; one multipart message more is always let in */
     TAKE_BATCH = 256,
     TURN_ITEMS = 1024,   /* taken in before subscribers are written to */
     FRESH_MS = 100,      /* at the end: whoever has just connected is about to write its request, and would take a close for a refusal */
@@ -331,7 +330,7 @@ bool worker_init(struct worker *worker, struct ev_loop *loop, const struct setti
     TAILQ_INIT(&worker->undecided);
     TAILQ_INIT(&worker->offered);
     TAILQ_INIT(&worker->closed);
-    inbox_init(&worker->inbox, INBOX_LIMIT, on_notify, worker);
+    inbox_init(&worker->inbox, INBOX_ITEMS, on_notify, worker);
     decoder_init(&worker->decoder);
     replica_init(&worker->replica, settings, &worker_io, &worker->metrics, start, seed);
     worker->replica.now_ms = clock_monotonic_ms();

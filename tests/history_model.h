@@ -388,6 +388,9 @@ static inline void check_stream(struct session *session, bool is_drained)
             assert_true((session->client.has_left || !is_drained) && log->now_ms >= session->ends_ms);
             model.expired++;
             above = event->id;
+            /* Whoever was given nothing stands where he came in: what that passed over was decided then. */
+            if (session->is_newcomer && event_id_compare(above, session->start) == 0)
+                log = &session->log[0];
             for (; index < model.count && !event_id_less(above, model.records[index].id); index++)
                 check_missing(session, index, log, notices, count);
         } else {

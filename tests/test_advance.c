@@ -311,6 +311,30 @@ static void nothing_enters_a_half_written_record(void **state)
     done(&client);
 }
 
+/* The oldest are closed at the end of a turn; what many get within one of their own, as the answers of long-polls, must not wait for that. */
+static void within_a_turn_twice_the_pinned_bytes_are_the_limit(void **state)
+{
+    static struct client clients[20];
+    int left = 0;
+
+    (void)state;
+    fixture.settings.history_pinned_bytes = 2500;
+    publish_many(&fixture, "a", 0, 1, 1000);
+    for (int i = 0; i < 20; i++) {
+        client_init(&clients[i]);
+        clients[i].budget = 15;
+        join(&fixture, &clients[i], (struct wish){.channels = "a", .cursor = CURSOR_ZERO, .poll = true, .request_id = 2 + i});
+        assert_true(fixture.replica.pins.bytes < 2 * 2500 + 2000);
+        assert_true(!clients[i].has_left || clients[i].reason == LEAVE_SLOW);
+        left += clients[i].has_left;
+    }
+    assert_in_range(left, 14, 16);
+    assert_int_equal(fixture.metrics.subscribers_slow_closed, left);
+    turn(&fixture);
+    for (int i = 0; i < 20; i++)
+        done(&clients[i]);
+}
+
 static void pinned_bytes_above_the_limit_close_who_holds_the_oldest(void **state)
 {
     struct client clients[4];
@@ -362,6 +386,7 @@ int main(void)
         T(several_channels_come_in_one_order),
         T(half_written_message_is_finished_though_history_has_let_it_go),
         T(nothing_enters_a_half_written_record),
+        T(within_a_turn_twice_the_pinned_bytes_are_the_limit),
         T(pinned_bytes_above_the_limit_close_who_holds_the_oldest),
     };
 

@@ -356,6 +356,30 @@ static void shared_answers_are_one_buffer(void **state)
     }
 }
 
+/* A hundred polls of one large message that differ in a channel beside it. */
+static void answers_that_are_kept_for_others_have_a_bound(void **state)
+{
+    static struct client clients[100];
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        char channels[24];
+
+        snprintf(channels, sizeof channels, "news,user-%d", i);
+        poll(&clients[i], channels, FIXTURE_START);
+    }
+    publish_many(&fixture, "news", 0, 1, 200000);
+    while (!TAILQ_EMPTY(&fixture.replica.dirty))
+        channel_flush(&fixture.replica, TAILQ_FIRST(&fixture.replica.dirty));
+    assert_in_range(fixture.replica.answer_bytes, 200000, 4 * 1024 * 1024 + 250000);
+    turn(&fixture);
+    assert_int_equal(fixture.replica.answer_bytes, 0);
+    for (int i = 0; i < 100; i++) {
+        assert_true(clients[i].received.size > 200000);
+        done(&clients[i]);
+    }
+}
+
 /* Who came later is not given what was only for those who were there, in whatever order the two are answered. */
 static void store_false_is_not_shared_with_who_came_after_it(void **state)
 {
@@ -500,6 +524,7 @@ int main(void)
         T(clients_that_get_the_same_share_one_answer),
         T(who_waits_from_an_older_cursor_shares),
         T(shared_answers_are_one_buffer),
+        T(answers_that_are_kept_for_others_have_a_bound),
         T(store_false_is_not_shared_with_who_came_after_it),
         T(answer_made_before_an_eviction_is_not_given_to_who_came_after),
         T(the_same_poll_later_in_a_turn_sees_what_came_meanwhile),

@@ -138,6 +138,64 @@ static void byte_budget_takes_the_oldest_of_all_channels_and_no_reader_loses(voi
     done(&blocked);
 }
 
+static void publish_to(int number)
+{
+    char name[24];
+
+    snprintf(name, sizeof name, "user/%d", number);
+    publish(&fixture, name, "hello");
+}
+
+/* A channel costs more than a small message: names without end must not. */
+static void byte_budget_holds_for_channels_too(void **state)
+{
+    (void)state;
+    fixture.settings.history_bytes = 1000000;
+    for (int i = 0; i < 10000; i++) {
+        publish_to(i);
+        assert_true(fixture.replica.bytes <= 1000000);
+        assert_int_equal(fixture.metrics.channels, fixture.metrics.history_messages);
+    }
+    assert_in_range(fixture.metrics.channels, 1000, 1000000 / (sizeof(struct channel) + sizeof(struct entry) + sizeof(struct message)));
+    assert_string_equal(told_from("user/1", CURSOR_ID, 0), "gap");
+    assert_string_equal(told_from("user/9999", CURSOR_ZERO, 0), "hello");
+}
+
+static void what_a_channel_costs_is_counted_while_it_has_messages(void **state)
+{
+    struct client client;
+
+    (void)state;
+    client_init(&client);
+    join(&fixture, &client, (struct wish){.channels = "a"});
+    assert_int_equal(fixture.replica.bytes, 0);
+    publish(&fixture, "a", "one");
+    publish(&fixture, "b", "two");
+    assert_true(fixture.replica.bytes > 2 * (sizeof(struct channel) + sizeof(struct entry) + sizeof(struct message)));
+    turn(&fixture);
+    pass_ms(&fixture, fixture.settings.history_age + 1);
+    assert_int_equal(fixture.metrics.channels, 1);
+    assert_int_equal(fixture.replica.bytes, 0);
+    assert_string_equal(told(&client), "open one");
+    done(&client);
+}
+
+/* After a burst it is larger than what is in it. */
+static void the_ring_is_counted(void **state)
+{
+    (void)state;
+    publish_many(&fixture, "a", 0, 1, 10);
+    size_t one = fixture.replica.bytes;
+    publish_many(&fixture, "a", 1, 1023, 10);
+    assert_true(history_of("a")->capacity >= 1024);
+    fixture.settings.history_messages = 1;
+    pass_ms(&fixture, 10000);
+    replica_reload(&fixture.replica);
+    assert_int_equal(history_of("a")->count, 1);
+    assert_true(history_of("a")->capacity > 4);
+    assert_in_range(fixture.replica.bytes - one, (history_of("a")->capacity - 4) * sizeof(void *), (history_of("a")->capacity - 3) * sizeof(void *));
+}
+
 static void message_above_the_whole_budget_still_reaches_who_listens(void **state)
 {
     struct client client, later;
@@ -319,6 +377,9 @@ int main(void)
         T(burst_reaches_every_reader_whole),
         T(burst_reaches_a_reader_that_pauses_within_the_time_of_keep),
         T(byte_budget_takes_the_oldest_of_all_channels_and_no_reader_loses),
+        T(byte_budget_holds_for_channels_too),
+        T(what_a_channel_costs_is_counted_while_it_has_messages),
+        T(the_ring_is_counted),
         T(message_above_the_whole_budget_still_reaches_who_listens),
         T(newcomer_is_given_what_count_and_age_say),
         T(last_counts_only_what_the_client_would_get),

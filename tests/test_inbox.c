@@ -45,12 +45,17 @@ static int finish(void **state)
     return 0;
 }
 
-static struct message *message_of(uint64_t ms)
+static struct message *message_with(uint64_t ms, size_t size)
 {
-    struct message *message = message_create((struct event_id){ms, 0}, &(struct message_names){.channel = span_of("c")}, 1);
+    struct message *message = message_create((struct event_id){ms, 0}, &(struct message_names){.channel = span_of("c")}, size);
 
     assert_non_null(message);
     return message;
+}
+
+static struct message *message_of(uint64_t ms)
+{
+    return message_with(ms, 1);
 }
 
 static void put(struct inbox *inbox, struct inbox_item item)
@@ -143,6 +148,24 @@ static void there_is_room_until_the_limit_and_again_below_it(void **state)
     assert_true(inbox_has_room(inbox, 1));
 }
 
+/* Sixty thousand messages of a megabyte would be a lot. */
+static void there_is_room_until_the_limit_of_bytes_and_again_below_it(void **state)
+{
+    struct inbox *inbox = &((struct fixture *)*state)->inbox;
+
+    for (uint64_t i = 0; i < 4; i++) {
+        assert_true(inbox_has_room(inbox, 1));
+        put(inbox, (struct inbox_item){.message = message_with(i, INBOX_BYTES / 4)});
+    }
+    assert_false(inbox_has_room(inbox, 1));
+    take_message(inbox);
+    assert_true(inbox_has_room(inbox, 1));
+    for (uint64_t i = 1; i < 4; i++)
+        assert_int_equal(take_message(inbox), i);
+    put(inbox, (struct inbox_item){.message = message_with(4, INBOX_BYTES - 1000)});
+    assert_true(inbox_has_room(inbox, 1));
+}
+
 /* Room is asked for once per multipart message: what is in a batch goes in whole. */
 static void a_batch_may_go_beyond_the_limit(void **state)
 {
@@ -213,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_offer_comes_back_behind_its_messages, make, finish),
         cmocka_unit_test_setup_teardown(the_order_holds_while_the_ring_wraps_and_grows, make, finish),
         cmocka_unit_test_setup_teardown(there_is_room_until_the_limit_and_again_below_it, make, finish),
+        cmocka_unit_test_setup_teardown(there_is_room_until_the_limit_of_bytes_and_again_below_it, make, finish),
         cmocka_unit_test_setup_teardown(a_batch_may_go_beyond_the_limit, make, finish),
         cmocka_unit_test_setup_teardown(room_is_for_as_many_as_asked_and_not_one_more, make, finish),
         cmocka_unit_test_setup_teardown(what_is_put_together_notifies_once, make, finish),

@@ -25,6 +25,8 @@ final class Daemon
     public array $environment = [];
     /** What it is started with instead of making sockets itself. */
     public ?PassedSockets $passed = null;
+    /** Another program than that of the suite. */
+    public ?string $binary = null;
     private const DEFAULTS = [
         'access.public' => '**',
         // tests wait for events: what is periodic stays out of their way unless they ask for it
@@ -81,7 +83,7 @@ final class Daemon
             ...$limit,
             ...($this->passed?->launcher() ?? []),
         ];
-        $command = [...$before, self::binary(), '-c', $this->configFile, ...$this->arguments];
+        $command = [...$before, $this->binary ?? self::binary(), '-c', $this->configFile, ...$this->arguments];
         $this->process = new Process($command, "$this->directory/sidecast.log", $this->passed?->descriptors() ?? []);
     }
 
