@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_text(struct span raw)
 {
-    char *bytes = malloc(raw.size + 1), *again = malloc(raw.size + 1);
+    char *bytes = malloc(raw.size + 1);
     struct text encoded = TEXT_EMPTY;
     struct query_text name;
     bool broken;
@@ -19,11 +19,13 @@ static void check_text(struct span raw)
     for (size_t i = 0; i < text.size; i++)
         text_append_format(&encoded, i % 2 ? "%%%02x" : "%%%02X", (unsigned char)text.bytes[i]);
     assert(text.size <= raw.size && (!broken || memchr(raw.bytes, '%', raw.size)));
-    assert(span_equal((struct span){again, query_decode_into(text_span(&encoded), again, text.size, &broken)}, text) && !broken);
+    for (size_t i = 0; i < raw.size && raw.bytes[i] != '%'; i++)
+        assert(bytes[i] == (raw.bytes[i] == '+' ? ' ' : raw.bytes[i]));
+    encoded.size = query_decode_into(text_span(&encoded), encoded.bytes, text.size, &broken); /* in its own place */
+    assert(span_equal(text_span(&encoded), text) && !broken);
     assert(start.size == (text.size < sizeof name.bytes ? text.size : sizeof name.bytes) && !memcmp(start.bytes, bytes, start.size));
     assert(!memchr(bytes, '\0', text.size) || (!text_is_channel(text) && !text_is_label(text)));
     text_finish(&encoded);
-    free(again);
     free(bytes);
 }
 
