@@ -2,15 +2,15 @@
  * A malicious FastCGI peer: records of every type at every state of a connection, with its request's id, another one and none, and with lengths that lie.
  * Each cell has a connection and a server of its own, and a bystander who gets every message.
  */
-#include "connection_fixture.h"
+#include "publishing_fixture.h"
 
-enum peer_state { FRESH, BEGUN, IN_PARAMS, PARAMS_ENDED, IN_STDIN, STREAMING, POLLING, ANSWERED, DISCARDING, DRAINING, STATES };
+enum peer_state { FRESH, BEGUN, IN_PARAMS, PARAMS_ENDED, IN_STDIN, STREAMING, POLLING, PUBLISHING, ANSWERED, DISCARDING, DRAINING, STATES };
 
 static const unsigned char TYPES[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 255};
 enum { TYPE_COUNT = sizeof TYPES / sizeof *TYPES };
 
 /*
- * What comes of a record, one letter for each of TYPES:
+ * What comes of a record on a connection that is to be kept, one letter for each of TYPES:
  *   .  nothing: what was begun goes on to its right answer
  *   +  nothing as yet: it is part of a request
  *   !  the request is whole, and is answered
@@ -34,6 +34,7 @@ static const struct {
     [IN_STDIN] = {"between STDIN",             ".xa.x.........", ".xa.x!........", ".m............"},
     [STREAMING] = {"in a stream",              ".xa...........", ".xa...........", ".m............"},
     [POLLING] = {"while a poll waits",         ".xa...........", ".xa...........", ".m............"},
+    [PUBLISHING] = {"while a publisher waits",  ".xa...........", ".xa...........", ".m............"},
     [ANSWERED] = {"after an answer",           ".+............", ".x............", ".+............"},
     [DISCARDING] = {"after a 413",             ".xc.x.........", ".xc.x+........", ".m............"},
     [DRAINING] = {"in a stream that drains",   ".xe...........", ".xe...........", ".m............"},
@@ -45,10 +46,9 @@ struct scene {
     struct fixture *fixture;
     struct peer bystander, peer;
     enum peer_state at;
+    bool keep;
     struct text rest;
 };
-
-static const struct call LISTEN = {.query = "channel=news", .accept = "text/event-stream", .keep = true, .body = {"body", 4}};
 
 /* Up to the state before the answer: half of the parameters, or of the body, are a record of their own. */
 static void begin(struct scene *scene)
@@ -57,7 +57,7 @@ static void begin(struct scene *scene)
     struct text bytes = TEXT_EMPTY;
     size_t ends[STATES] = {0};
 
-    put_begin(&bytes, 1, true);
+    put_begin(&bytes, 1, scene->keep);
     ends[BEGUN] = bytes.size;
     put_record(&bytes, FCGI_PARAMS, 1, halves[0][0]);
     ends[IN_PARAMS] = bytes.size;
@@ -76,7 +76,7 @@ static void begin(struct scene *scene)
 static void ask_too_large(struct scene *scene)
 {
     static char body[1025];
-    struct text bytes = request_of(&(struct call){.query = "channel=news", .keep = true, .body = {body, sizeof body}});
+    struct text bytes = request_of(&(struct call){.query = "channel=news", .keep = scene->keep, .body = {body, sizeof body}});
     size_t size = bytes.size - FCGI_HEADER_BYTES;
 
     send_bytes(&scene->peer, (struct span){bytes.bytes, size});
@@ -89,7 +89,7 @@ static void ask_poll(struct scene *scene)
     char query[100];
 
     snprintf(query, sizeof query, "channel=news&transport=poll&cursor=%llu-0", (unsigned long long)scene->fixture->hub.newest.ms);
-    ask(&scene->peer, &(struct call){.query = query, .keep = true});
+    ask(&scene->peer, &(struct call){.query = query, .keep = scene->keep});
 }
 
 static void reach(struct scene *scene)
@@ -100,26 +100,32 @@ static void reach(struct scene *scene)
         ask_too_large(scene);
     else if (scene->at == POLLING)
         ask_poll(scene);
+    else if (scene->at == PUBLISHING)
+        ask(&scene->peer, &(struct call){.method = "POST", .query = "channel=news", .endpoint = "publish", .keep = scene->keep, .body = {"x", 1}, .more = {ALL}});
+    else if (scene->at == ANSWERED)
+        ask(&scene->peer, &POLL);
     else
-        ask(&scene->peer, scene->at == ANSWERED ? &POLL : &LISTEN);
+        ask(&scene->peer, &(struct call){.query = "channel=news", .keep = scene->keep, .body = {"body", 4}});
     if (scene->at == DRAINING)
         worker_order(&scene->fixture->worker, WORKER_SPREAD);
     receive(&scene->peer);
     clear(&scene->peer);
 }
 
-static struct scene set(enum peer_state at)
+static struct scene set(enum peer_state at, bool keep)
 {
-    struct scene scene = {.at = at};
+    struct scene scene = {.at = at, .keep = keep};
     void *state;
 
-    assert_int_equal(make(&state), 0);
+    assert_int_equal(make_with_offers(&state), 0);
     scene.fixture = state;
     scene.fixture->settings.hub_drain = 24 * 60 * 60 * 1000; /* nobody's moment comes */
     scene.bystander = connect_peer(scene.fixture);
     ask(&scene.bystander, &(struct call){.query = "channel=bystander", .accept = "text/event-stream"});
     clear(&scene.bystander);
     scene.peer = connect_peer(scene.fixture);
+    if (at == PUBLISHING)
+        fill_inbox(scene.fixture);
     reach(&scene);
     return scene;
 }
@@ -156,9 +162,16 @@ static void goes_on(struct scene *scene)
         publish(scene->fixture, "news", span_of("goes on"));
         receive(&scene->peer);
         assert_part(&scene->peer.out, "goes on");
+    } else if (scene->at == PUBLISHING) {
+        empty_inbox(scene->fixture);
+        receive(&scene->peer);
+        assert_starts(scene->peer.out, "Status: 202 Accepted\r\n");
     } else {
         send_text(&scene->peer, &scene->rest);
-        serves_the_next(scene);
+        if (scene->keep)
+            serves_the_next(scene);
+        else
+            assert_int_equal(outcome_of(scene), 'c');
     }
 }
 
@@ -168,6 +181,8 @@ static void strike(struct scene *scene)
     text_finish(&scene->rest);
     leave(&scene->peer);
     assert_int_equal(scene->fixture->worker.connection_count, 1);
+    empty_inbox(scene->fixture);
+    assert_int_equal(offers.count, 0);
     publish(scene->fixture, "bystander", span_of("all the same"));
     receive(&scene->bystander);
     assert_starts(scene->bystander.out, "id: ");
@@ -175,7 +190,7 @@ static void strike(struct scene *scene)
     assert_false(scene->bystander.is_over);
     leave(&scene->bystander);
     void *state = scene->fixture;
-    finish(&state);
+    finish_with_offers(&state);
 }
 
 struct form {
@@ -203,21 +218,36 @@ static void send_form(struct peer *peer, unsigned type, const struct form *form)
     text_finish(&record);
 }
 
+/* Where nothing follows on the connection it is closed. */
+static char not_kept(enum peer_state at, const struct form *form, char expected)
+{
+    if (at == DISCARDING && expected == '+' && form->told == 0)
+        return 'c';
+    return expected == 'a' ? 'e' : expected;
+}
+
+static void try_one(enum peer_state at, bool keep, unsigned type, const struct form *form, char expected)
+{
+    struct scene scene = set(at, keep);
+    char got;
+
+    send_form(&scene.peer, type, form);
+    got = outcome_of(&scene);
+    if (got != expected && !(got == '.' && expected == '+'))
+        fail_msg("%s%s, type %u %s: expected %c, got %c", OUTCOMES[at].name, keep ? "" : ", not kept", type, form->name, expected, got);
+    if (expected == '.' || expected == 'v' || expected == 'm')
+        goes_on(&scene);
+    else if (expected == 'a')
+        serves_the_next(&scene);
+    strike(&scene);
+}
+
 static void try(enum peer_state at, const struct form *form, const char *expected)
 {
     for (size_t i = 0; i < TYPE_COUNT; i++) {
-        struct scene scene = set(at);
-        char got;
-
-        send_form(&scene.peer, TYPES[i], form);
-        got = outcome_of(&scene);
-        if (got != expected[i] && !(got == '.' && expected[i] == '+'))
-            fail_msg("%s, type %u %s: expected %c, got %c", OUTCOMES[at].name, TYPES[i], form->name, expected[i], got);
-        if (expected[i] == '.' || expected[i] == 'v' || expected[i] == 'm')
-            goes_on(&scene);
-        else if (expected[i] == 'a')
-            serves_the_next(&scene);
-        strike(&scene);
+        try_one(at, true, TYPES[i], form, expected[i]);
+        if (at != ANSWERED)
+            try_one(at, false, TYPES[i], form, not_kept(at, form, expected[i]));
     }
 }
 
