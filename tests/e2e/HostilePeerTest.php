@@ -199,7 +199,7 @@ final class HostilePeerTest extends EndToEndTestCase
         $sockets = $this->stack->daemon->openSockets();
         foreach ([1, 2] as $round) {
             $streams = $this->crowd(2000);
-            self::assertSame(2001, $this->metrics()['connections']);
+            $this->eventually('all of them to be there', fn () => $this->metrics()['connections'] === 2001);
             $response = $this->stack->daemon->fastcgi()->request(FastCgi::params('channel=news', ['HTTP_ACCEPT' => 'application/json']))->wait();
             self::assertSame(200, $response->status, 'a newcomer is served');
             $this->expectNothingElse();
