@@ -104,17 +104,11 @@ final class HostilePeerTest extends EndToEndTestCase
 
     public function test_a_body_without_end_is_answered_and_cut(): void
     {
-        foreach ([true, false] as $keep) {
-            $connection = $this->stack->daemon->fastcgi();
-            $response = $connection->expectResponse(1);
-            $connection->send(FastCgi::begin(1, $keep) . FastCgi::streamOf(FastCgi::PARAMS, 1, FastCgi::pairs(FastCgi::params('channel=news'))));
-            $piece = FastCgi::record(FastCgi::STDIN, 1, str_repeat('x', 65535));
-            Loop::until(function () use ($connection, $piece): bool {
-                $connection->allSent() && !$connection->refused && $connection->send($piece);
-                return $connection->closed || $connection->refused;
-            }, 'the connection to be closed');
-            self::assertSame([413, 'body_too_large'], [$response->status, $response->json()['error']]);
-        }
+        $connection = $this->stack->daemon->fastcgi();
+        $response = $connection->expectResponse(1);
+        $connection->send(FastCgi::begin(1, true) . FastCgi::streamOf(FastCgi::PARAMS, 1, FastCgi::pairs(FastCgi::params('channel=news'))));
+        $this->sendForever($connection, FastCgi::record(FastCgi::STDIN, 1, str_repeat('x', 65535)));
+        self::assertSame([413, 'body_too_large'], [$response->status, $response->json()['error']]);
         $this->expectNothingElse();
     }
 
@@ -145,11 +139,7 @@ final class HostilePeerTest extends EndToEndTestCase
         $connection = $this->stack->daemon->fastcgi();
         $connection->send(FastCgi::begin(1));
         $begun = Loop::now();
-        Loop::until(function () use ($connection, $type, $id, $content): bool {
-            $connection->allSent() && !$connection->refused && $connection->send(FastCgi::record($type, $id, $content));
-            usleep(1000);
-            return $connection->closed || $connection->refused;
-        }, 'the connection to be closed');
+        $this->sendForever($connection, FastCgi::record($type, $id, $content));
         self::assertGreaterThan(0.9 * self::PATIENCE_MS / 1000, Loop::now() - $begun);
         self::assertSame(1, $this->metrics()['requests_timed_out']);
         $this->expectNothingElse();
@@ -161,10 +151,7 @@ final class HostilePeerTest extends EndToEndTestCase
         $connection->listen("channel={$this->channel}")->opened(); // no time of a request's runs
         $connection->pause();
         $questions = str_repeat(FastCgi::record(FastCgi::GET_VALUES, 0, FastCgi::pairs(['FCGI_MAX_CONNS' => ''])), 1000);
-        Loop::until(function () use ($connection, $questions): bool {
-            $connection->allSent() && !$connection->refused && $connection->send($questions);
-            return $connection->refused;
-        }, 'the connection to be closed');
+        $this->sendForever($connection, $questions);
         $connection->close();
         $this->expectNothingElse();
     }
@@ -232,6 +219,16 @@ final class HostilePeerTest extends EndToEndTestCase
         }
         array_map(fclose(...), $room);
         return $streams;
+    }
+
+    /** The same again and again, until the daemon closes the connection. */
+    private function sendForever(FastCgiConnection $connection, string $bytes): void
+    {
+        Loop::until(function () use ($connection, $bytes): bool {
+            $connection->allSent() && !$connection->refused && $connection->send($bytes);
+            usleep(100);
+            return $connection->closed || $connection->refused;
+        }, 'the connection to be closed');
     }
 
     private function watch(): void
