@@ -87,7 +87,7 @@ build/check/test_%: tests/test_%.c build/check/sidecast.a
 
 # The same target is a libFuzzer program (make fuzz) and, with a main of ours, one that replays its corpus (make check).
 build/check/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c build/check/sidecast.a
-	$(CC) $(BASE) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+	$(CC) $(BASE) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -lcmocka -pthread
 
 unit-programs: $(TESTS:%=build/check/%) $(FUZZERS:%=build/check/%)
 
@@ -161,7 +161,7 @@ build/fuzz/sidecast.a: $(MODULES:%=build/fuzz/%.o)
 	$(AR) rcs $@ $^
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/sidecast.a
-	$(CLANG) $(BASE) -iquote tests $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
+	$(CLANG) $(BASE) -iquote tests $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -lcmocka -pthread
 
 fuzz-programs: $(FUZZERS:%=build/fuzz/%)
 

@@ -391,7 +391,7 @@ static bool handle(struct connection *connection, enum fcgi_event event)
     case FCGI_BODY_OVER:
         if (connection->state == CONNECTION_DISCARDING)
             end_response(connection);
-        return true;
+        return connection->state != CONNECTION_CLOSED;
     case FCGI_REPLY:
         return send_now(connection, connection->scanner->reply, connection->scanner->reply_size);
     case FCGI_ABORT:

@@ -143,6 +143,17 @@ static bool check_numbers(json_t *json, const struct complaint *complaint)
     return true;
 }
 
+/* RFC 7518, 6.3.2. Of a part of them cjose loses the memory. */
+static bool check_factors(json_t *json, const struct complaint *complaint)
+{
+    static const char *const names[] = {"p", "q", "dp", "dq", "qi"};
+    size_t count = sizeof names / sizeof *names, found = 0;
+
+    for (size_t i = 0; i < count; i++)
+        found += json_object_get(json, names[i]) != NULL;
+    return found == 0 || found == count || fail(complaint, "expected all of \"p\", \"q\", \"dp\", \"dq\" and \"qi\", or none");
+}
+
 static bool add_json(struct keyring *keyring, json_t *json, bool allow_short, const struct complaint *complaint)
 {
     const char *id = json_string_value(json_object_get(json, "kid"));
@@ -150,7 +161,7 @@ static bool add_json(struct keyring *keyring, json_t *json, bool allow_short, co
 
     if (!json_is_object(json))
         return fail(complaint, "expected a JSON object");
-    if (!check_fields(json, &key, complaint) || !check_numbers(json, complaint))
+    if (!check_fields(json, &key, complaint) || !check_numbers(json, complaint) || !check_factors(json, complaint))
         return false;
     key.can_sign = key.algorithm == KEY_HS256 || json_object_get(json, "d");
     key.jwk = cjose_jwk_import_json((cjose_header_t *)json, NULL);

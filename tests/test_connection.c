@@ -269,6 +269,28 @@ static void too_large_a_body_is_413_and_the_connection_goes_on(void **state)
     leave(&peer);
 }
 
+/* Its front end closes it: what is left of the body is read, and then nothing of it is there any more. */
+static void too_large_a_body_on_a_connection_that_is_not_kept_is_413_and_ends_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct peer peer = connect_peer(fixture);
+    static char body[1025];
+    struct call call = {.query = "channel=news", .body = {body, sizeof body}};
+    struct text bytes = request_of(&call);
+    size_t end = bytes.size - FCGI_HEADER_BYTES;
+
+    send_bytes(&peer, (struct span){bytes.bytes, end});
+    receive(&peer);
+    assert_starts(peer.out, "Status: 413 Content Too Large\r\n");
+    assert_false(peer.is_over);
+    send_bytes(&peer, (struct span){bytes.bytes + end, FCGI_HEADER_BYTES});
+    receive(&peer);
+    assert_true(peer.is_over);
+    assert_int_equal(fixture->worker.connection_count, 0);
+    text_finish(&bytes);
+    leave(&peer);
+}
+
 /* --- what is not a plain request --- */
 
 static void send_record(struct peer *peer, unsigned type, uint16_t id, struct span content)
@@ -447,6 +469,7 @@ int main(void)
         TEST(who_may_not_listen_gets_403),
         TEST(too_many_params_are_431_and_the_connection_goes_on),
         TEST(too_large_a_body_is_413_and_the_connection_goes_on),
+        TEST(too_large_a_body_on_a_connection_that_is_not_kept_is_413_and_ends_it),
         TEST(values_are_told_at_any_time),
         TEST(an_unknown_management_record_is_named_so),
         TEST(a_second_request_id_is_refused_and_the_first_goes_on),

@@ -22,10 +22,17 @@ final class HttpConnection extends Connection
         foreach ($headers as $name => $value) {
             $head .= "$name: $value\r\n";
         }
-        $this->bodyless = $method === 'HEAD';
+        return $this->raw("$head\r\n$body", $method === 'HEAD');
+    }
+
+    /** Sends these bytes, a request or what passes for one. The answer may be there already, behind the one before. */
+    public function raw(string $bytes, bool $bodyless = false): Response
+    {
+        $this->bodyless = $bodyless;
         $this->response = new Response();
         $response = $this->response;
-        $this->send("$head\r\n$body");
+        $this->send($bytes);
+        $this->received('');
         return $response;
     }
 

@@ -10,6 +10,8 @@ use PHPUnit\Framework\Assert;
 final class Nginx extends FrontEnd
 {
     public readonly string $socket;
+    /** Of a server with nginx's own limits, and little patience. */
+    public readonly string $strictSocket;
     public readonly string $accessLog;
     private readonly string $config;
 
@@ -17,6 +19,7 @@ final class Nginx extends FrontEnd
     {
         parent::__construct($directory, $daemon, $fpm);
         $this->socket = "$directory/http.sock";
+        $this->strictSocket = "$directory/strict.sock";
         $this->accessLog = "$directory/access.log";
         $this->config = "$directory/nginx.conf";
     }
@@ -131,6 +134,15 @@ final class Nginx extends FrontEnd
                     }
                     location ~ \.php$ {
                         include php.conf;
+                    }
+                }
+                server {
+                    listen unix:$this->strictSocket;
+                    client_header_timeout 1s;
+                    client_body_timeout 1s;
+                    include snippets/sidecast-errors.conf;
+                    location = $events {
+                        include snippets/sidecast-location.conf;
                     }
                 }
             }
