@@ -85,6 +85,25 @@ build/check/test_%: tests/test_%.c build/check/sidecast.a
 	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $< build/check/sidecast.a \
 	    $(TEST_LDFLAGS_$*) $(LIBS) $(LDLIBS) -lcmocka -pthread
 
+# The whole daemon, in which any call of ours to a library can be made to fail (tests/faults/main.c).
+FAULTS := malloc calloc realloc strdup strndup mmap memfd_create fallocate eventfd epoll_create1 epoll_ctl poll socket accept4 bind listen connect \
+    setsockopt getsockopt getsockname recv send sendmsg sendto read write fsync rename renameat unlinkat flock stat lstat fstat chmod fchmod chown fopen \
+    fdopen fclose fread open openat fcntl syscall getgrnam getaddrinfo getnameinfo pthread_create ev_default_loop ev_loop_new zmq_ctx_new zmq_socket \
+    zmq_setsockopt zmq_bind zmq_connect zmq_socket_monitor zmq_msg_init_size zmq_msg_send zmq_send cjose_jwk_create_oct_spec cjose_jwk_import_json \
+    cjose_jws_import cjose_jws_verify cjose_base64url_decode
+FAULT_OBJECTS := $(patsubst tests/faults/%.c,build/check/faults/%.o,$(wildcard tests/faults/*.c)) build/check/faults/daemon_main.o
+
+build/check/faults/%.o: tests/faults/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests/faults $(CPPFLAGS) $(CHECK_FLAGS) -c -o $@ $<
+
+build/check/faults/daemon_main.o: src/main.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) -Wno-missing-prototypes -Dmain=daemon_main $(CPPFLAGS) $(CHECK_FLAGS) -c -o $@ $<
+
+build/check/faults/faults: $(FAULT_OBJECTS) build/check/sidecast.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(FAULTS:%=-Wl,--wrap=%) $(LIBS) $(LDLIBS) -pthread
+
 # The same target is a libFuzzer program (make fuzz) and, with a main of ours, one that replays its corpus (make check).
 build/check/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c build/check/sidecast.a
 	$(CC) $(BASE) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -pthread
