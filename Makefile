@@ -89,7 +89,7 @@ build/check/test_%: tests/test_%.c build/check/sidecast.a
 FAULTS := malloc calloc realloc strdup strndup mmap memfd_create fallocate eventfd epoll_create1 epoll_ctl poll socket accept4 bind listen connect \
     setsockopt getsockopt getsockname recv send sendmsg sendto read write fsync rename renameat unlinkat flock stat lstat fstat chmod fchmod chown fopen \
     fdopen fclose fread open openat fcntl syscall getgrnam getaddrinfo getnameinfo pthread_create ev_default_loop ev_loop_new zmq_ctx_new zmq_socket \
-    zmq_setsockopt zmq_bind zmq_connect zmq_socket_monitor zmq_msg_init_size zmq_msg_send zmq_send cjose_jwk_create_oct_spec cjose_jwk_import_json \
+    zmq_setsockopt zmq_bind zmq_connect zmq_socket_monitor zmq_msg_init_size cjose_jwk_create_oct_spec cjose_jwk_import_json \
     cjose_jws_import cjose_jws_verify cjose_base64url_decode
 FAULT_OBJECTS := $(patsubst tests/faults/%.c,build/check/faults/%.o,$(wildcard tests/faults/*.c)) build/check/faults/daemon_main.o
 

@@ -1,5 +1,7 @@
 #include "listener.h"
 
+#include "log.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <netdb.h>
@@ -210,8 +212,12 @@ void listener_unlink(struct listener *listener)
 
     if (!listener->path)
         return;
-    if (lstat(listener->path, &status) == 0 && status.st_dev == listener->device && status.st_ino == listener->inode)
+    if (lstat(listener->path, &status) < 0) {
+        if (errno != ENOENT)
+            log_write(LOG_WARNING, "cannot look at %s: %s; the file stays", listener->path, strerror(errno));
+    } else if (status.st_dev == listener->device && status.st_ino == listener->inode) {
         unlink(listener->path);
+    }
     free(listener->path);
     listener->path = NULL;
 }

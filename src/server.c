@@ -100,6 +100,7 @@ static void log_metrics(struct server *server)
     crew_pause(&server->crew);
     crew_add_metrics(&server->crew, &sum);
     crew_resume(&server->crew);
+    server->hub.metrics.connections_refused = server->acceptor.refused;
     metrics_log(&server->hub.metrics);
     metrics_log(&sum);
 }

@@ -111,7 +111,7 @@ static void ask(struct life *life, const struct request *request)
 static void publish_by_push(struct life *life)
 {
     char text[256];
-    int first;
+    int number = life->sent + 1, first;
 
     push(life, (const char *[]){"a", data(life), NULL});
     push(life, (const char *[]){"b", data(life), "{\"event\": \"rain\", \"ttl\": 60, \"except\": \"somebody\"}", NULL});
@@ -124,7 +124,7 @@ static void publish_by_push(struct life *life)
     push(life, (const char *[]){text, NULL});
     push(life, (const char *[]){"a b", "no channel", NULL});
     push(life, (const char *[]){"a", "gone", "{\"store\": false}", NULL});
-    for (int number = 1; number <= life->sent; number++)
+    for (; number <= life->sent; number++)
         life_settle(life, number);
 }
 
@@ -161,7 +161,7 @@ static void subscribe(struct life *life)
 {
     static const struct request requests[] = {
         {"several channels", {"REQUEST_METHOD", "GET", "SIDECAST_CHANNELS", "a,b,c", "QUERY_STRING", "channel=a&channel=b&cursor=0&client=tab", NULL}, NULL,
-         "data: m01.", true},
+         "data: m", true},
         {"a pattern", {"REQUEST_METHOD", "GET", "SIDECAST_PATTERNS", "k/*,news/**", "QUERY_STRING", "channel=k/*&channel=news/**&cursor=0",
                        "SIDECAST_CLIENT", "somebody", "SIDECAST_EXPIRES", "2111182703", NULL}, NULL, "data: ", true},
         {"a token", {"REQUEST_METHOD", "GET", "HTTP_AUTHORIZATION", "Bearer " TOKEN, "QUERY_STRING",
@@ -245,7 +245,7 @@ static void await_line(struct life *life, const char *line, const char *other)
 
     do {
         daemon_listen(&life->daemon, 200);
-        if (daemon_said(&life->daemon, line) || daemon_said(&life->daemon, other) || life->daemon.is_over)
+        if (daemon_said(&life->daemon, line) || daemon_said(&life->daemon, other) || life->daemon.is_over || life_log_is_short(life))
             return;
     } while (clock_monotonic_ms() < end_ms);
     life_blame(life, "it says neither `%s` nor `%s`", line, other);

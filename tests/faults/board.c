@@ -1,6 +1,7 @@
 #include "board.h"
 
 #include <stddef.h>
+#include <string.h>
 
 struct board *board;
 
@@ -89,6 +90,7 @@ int board_strike(const char *call, const int *errors)
     site = site_of(call, errors);
     if (!site || atomic_fetch_add(&site->calls, 1) != board->fault.number || atomic_load(&site->hash) != board->fault.hash)
         return 0;
+    atomic_store(&board->is_log_short, strstr(call, "(stderr)") != NULL);
     atomic_store(&board->streak_left, (int)board->fault.streak);
     atomic_store(&board->is_struck, true);
     return board->fault.error;

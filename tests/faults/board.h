@@ -34,6 +34,7 @@ struct board {
     atomic_int phase;
     struct fault fault;
     atomic_bool is_struck;
+    atomic_bool is_log_short; /* the call that failed was to write a line of the log */
     atomic_int streak_left;
     struct site sites[BOARD_SITES];
 };

@@ -3,7 +3,7 @@
  * Left out, and why:
  * - what libev, libzmq and libfcgi call by themselves: lack of memory there ends the process, as documented. So syscall(SYS_epoll_ctl), which is
  *   made for them, and libfcgi's FCGX_…, of which none can fail for lack of something and return. jansson allocates by a function of ours, so it is in.
- * - zmq_msg_recv, zmq_poll, zmq_getsockopt, zmq_msg_init, _data, _size, _more, _close, zmq_close, _unbind, _ctx_term: nothing that lacks is among their errors.
+ * - zmq_msg_recv, _send, zmq_send, zmq_poll, zmq_getsockopt, zmq_msg_init, _data, _size, _more, _close, zmq_close, _unbind, _ctx_term: nothing that lacks is among their errors.
  * - close, munmap, shutdown, lseek, getrandom, getrlimit, setrlimit, clock_gettime, sigmask, pthread_mutex_… and _cond_…: they take nothing.
  * - printf into memory (snprintf): glibc allocates for wide characters and huge precisions only. fprintf, fputc, puts: they fail when their file is closed.
  * - getc, fgets: an error of the medium, not one that something lacks. connect: only --healthcheck and the probe of a listener, which is in.
@@ -64,7 +64,6 @@ FAILING(int, fallocate, (int fd, int mode, off_t offset, off_t size), (fd, mode,
 /* descriptors */
 FAILING(int, eventfd, (unsigned count, int flags), (count, flags), -1, DESCRIPTORS)
 FAILING(int, epoll_create1, (int flags), (flags), -1, DESCRIPTORS)
-FAILING(int, poll, (struct pollfd *items, nfds_t count, int timeout), (items, count, timeout), -1, ENOMEM)
 
 /* sockets */
 FAILING(int, socket, (int family, int type, int protocol), (family, type, protocol), -1, DESCRIPTORS, ENOBUFS)
@@ -83,7 +82,6 @@ FAILING(ssize_t, sendto, (int fd, const void *bytes, size_t size, int flags, con
 
 /* files */
 FAILING(ssize_t, read, (int fd, void *bytes, size_t size), (fd, bytes, size), -1, ENOMEM)
-FAILING(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size), -1, DISK)
 FAILING(int, fsync, (int fd), (fd), -1, ENOSPC, EDQUOT)
 FAILING(int, rename, (const char *from, const char *to), (from, to), -1, DISK)
 FAILING(int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to), -1, DISK)
@@ -111,9 +109,6 @@ FAILING(int, zmq_setsockopt, (void *socket, int option, const void *value, size_
 FAILING(int, zmq_bind, (void *socket, const char *endpoint), (socket, endpoint), -1, EMFILE, ENOMEM)
 FAILING(int, zmq_connect, (void *socket, const char *endpoint), (socket, endpoint), -1, EMFILE, ENOMEM)
 FAILING(int, zmq_socket_monitor, (void *socket, const char *endpoint, int events), (socket, endpoint, events), -1, EMFILE, ENOMEM)
-FAILING(int, zmq_msg_init_size, (zmq_msg_t *message, size_t size), (message, size), -1, ENOMEM)
-FAILING(int, zmq_msg_send, (zmq_msg_t *message, void *socket, int flags), (message, socket, flags), -1, EAGAIN, EHOSTUNREACH)
-FAILING(int, zmq_send, (void *socket, const void *bytes, size_t size, int flags), (socket, bytes, size, flags), -1, EAGAIN, EHOSTUNREACH)
 
 /* Those that return their error. */
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *context);
@@ -149,6 +144,20 @@ int __wrap_getnameinfo(const struct sockaddr *name, socklen_t size, char *host, 
     static const int errors[] = {ENOMEM, 0};
 
     return board_strike("getnameinfo", errors) ? EAI_MEMORY : __real_getnameinfo(name, size, host, host_size, port, port_size, flags);
+}
+
+/* What is so short lies in the message itself. */
+enum { ZMQ_SHORT_BYTES = 33 };
+
+int __real_zmq_msg_init_size(zmq_msg_t *message, size_t size);
+int __wrap_zmq_msg_init_size(zmq_msg_t *message, size_t size);
+
+int __wrap_zmq_msg_init_size(zmq_msg_t *message, size_t size)
+{
+    static const int errors[] = {ENOMEM, 0};
+
+    errno = size > ZMQ_SHORT_BYTES ? board_strike("zmq_msg_init_size", errors) : 0;
+    return errno ? -1 : __real_zmq_msg_init_size(message, size);
 }
 
 /* Those with `...`. */
@@ -190,6 +199,35 @@ int __wrap_fcntl(int fd, int command, long argument)
 
     if (!error)
         return __real_fcntl(fd, command, argument);
+    errno = error;
+    return -1;
+}
+
+/* The log's calls are named apart: what is lost with them is a line. */
+int __real_poll(struct pollfd *items, nfds_t count, int timeout);
+int __wrap_poll(struct pollfd *items, nfds_t count, int timeout);
+
+int __wrap_poll(struct pollfd *items, nfds_t count, int timeout)
+{
+    static const int errors[] = {ENOMEM, 0};
+    int error = board_strike(items->fd == STDERR_FILENO ? "poll(stderr)" : "poll", errors);
+
+    if (!error)
+        return __real_poll(items, count, timeout);
+    errno = error;
+    return -1;
+}
+
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+{
+    static const int errors[] = {DISK, 0};
+    int error = board_strike(fd == STDERR_FILENO ? "write(stderr)" : "write", errors);
+
+    if (!error)
+        return __real_write(fd, bytes, size);
     errno = error;
     return -1;
 }
