@@ -1,6 +1,7 @@
 # make                build/sidecast
 # make check          all tests, with what they need installed if it is missing
 # make check-unit     those that need nothing but a C compiler and the libraries
+# make check-faults   every call that can lack memory or descriptors, in the whole daemon, takes minutes (make check: as many as fit in 40 s)
 # make check-tsan     what threads share, under ThreadSanitizer
 # make check-frontends  what docs/front-ends.md says of Apache, HAProxy, lighttpd and Caddy (installs them)
 # make check-browser  the demo and sidecast.js in Chromium (needs chromium, node and npm)
@@ -101,6 +102,9 @@ build/check/faults/daemon_main.o: src/main.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(DEPENDENCIES) -Wno-missing-prototypes -Dmain=daemon_main $(CPPFLAGS) $(CHECK_FLAGS) -c -o $@ $<
 
+check-faults: build/check/faults/faults
+	FAULTS_ALL=1 build/check/faults/faults
+
 build/check/faults/faults: $(FAULT_OBJECTS) build/check/sidecast.a
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(FAULTS:%=-Wl,--wrap=%) $(LIBS) $(LDLIBS) -pthread
 
@@ -116,8 +120,8 @@ check-unit: unit-programs
 # In steps, so that what is missing is there before anything is built. The fuzzers run in CI, which has clang (make deps).
 check:
 	scripts/deps.sh build run check
-	$(MAKE) unit-programs build/check/sidecast tsan-programs $(if $(CI),fuzz-programs)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes
+	$(MAKE) unit-programs build/check/faults/faults build/check/sidecast tsan-programs $(if $(CI),fuzz-programs)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit faults $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes
 
 lint:
 	tests/run.sh lint
@@ -227,6 +231,6 @@ clean:
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
 
-.PHONY: all check check-browser check-frontends check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
+.PHONY: all check check-browser check-faults check-frontends check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:

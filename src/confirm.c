@@ -75,7 +75,7 @@ static bool send_answer(void *socket, const struct text *lines)
 {
     if (!lines->failed)
         return send_lines(socket, text_span(lines));
-    (void)send_text(socket, span_of("error no_memory"), false);
+    (void)send_text(socket, span_of("error no_memory not enough memory for the answer"), false);
     return false;
 }
 

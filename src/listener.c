@@ -63,9 +63,11 @@ static bool set_group(const char *path, const char *name)
 
     if (name[0] == '\0')
         return true;
+    errno = 0;
     group = getgrnam(name);
     if (!group) {
-        errno = EINVAL;
+        if (errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+            errno = EINVAL; /* there is none: the system's own words for it differ */
         return false;
     }
     return chown(path, (uid_t)-1, group->gr_gid) == 0;

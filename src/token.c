@@ -51,10 +51,10 @@ static bool split(struct span token, struct parts *parts)
     return text_is_base64url(parts->header) && text_is_base64url(parts->payload) && text_is_base64url(parts->signature);
 }
 
-/* What a library says of a token while it lacks memory is not the token's fault. */
+/* What a library says of a token while it lacks memory is not the token's fault. What cjose reads with jansson it calls a bad token then. */
 static bool is_lack(const cjose_err *error)
 {
-    return error->code == CJOSE_ERR_NO_MEMORY;
+    return wire_lacked_memory() || error->code == CJOSE_ERR_NO_MEMORY;
 }
 
 /* The JSON object that the part holds; NULL: it does not, which is `fault`, or memory lacks. */
@@ -122,7 +122,7 @@ static bool may_be_of(const struct header *header, const struct key *key)
 /* False: by no key of the ring, or `error` says why that is not known. */
 static bool is_signed(cjose_jws_t *jws, const struct header *header, const struct keyring *keyring, cjose_err *error)
 {
-    for (size_t i = 0; i < keyring->count && !is_lack(error); i++)
+    for (size_t i = 0; i < keyring->count && error->code != CJOSE_ERR_NO_MEMORY; i++)
         if (may_be_of(header, &keyring->keys[i]) && cjose_jws_verify(jws, keyring->keys[i].jwk, error))
             return true;
     return false;

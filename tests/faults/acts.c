@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ATTEMPTS = 3, BIG_BYTES = 300000 };
+enum { BIG_BYTES = 300000 };
 
 /* --- messages --- */
 
@@ -25,7 +25,7 @@ static void push(struct life *life, const char *const *frames)
     char path[128];
 
     life_path(life, "publish.sock", path);
-    for (int i = 0; i < ATTEMPTS; i++) {
+    for (unsigned i = 0; i < life->patience; i++) {
         if (peer_send(&life->push, frames))
             return;
         life->victims += i > 0;
@@ -40,7 +40,7 @@ static void confirm(struct life *life, const char *const *frames)
     char path[128];
 
     life_path(life, "confirm.sock", path);
-    for (int i = 0; i < ATTEMPTS; i++) {
+    for (unsigned i = 0; i < life->patience; i++) {
         size_t before = life->confirm.out.size;
 
         if (peer_send(&life->confirm, frames) && peer_await(&life->confirm, " ", before) == HEARD) {
@@ -84,7 +84,7 @@ static void ask(struct life *life, const struct request *request)
     char path[128];
 
     life_path(life, "fastcgi.sock", path);
-    for (int i = 0; i < ATTEMPTS && heard != HEARD; i++) {
+    for (unsigned i = 0; i < life->patience && heard != HEARD; i++) {
         peer_finish(&peer);
         if (!peer_request(&peer, path, request->params, request->body, 0))
             life_blame(life, "%s: nobody listens", request->name);

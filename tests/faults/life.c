@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,17 +65,18 @@ static void copy_state(const char *from, const char *to)
 
 void life_configure(const char *folder, int workers, const char *interval)
 {
+    const char *group = getgrgid(getgid())->gr_name;
     char text[2048];
 
     snprintf(text, sizeof text,
-             "[fastcgi]\nlisten = %s/fastcgi.sock\nlisten = 127.0.0.1:0\ngroup = root\n"
-             "[publish]\nlisten = ipc://%s/publish.sock\nlisten = tcp://127.0.0.1:0\nconfirm_listen = ipc://%s/confirm.sock\ngroup = root\n"
+             "[fastcgi]\nlisten = %s/fastcgi.sock\nlisten = 127.0.0.1:0\ngroup = %s\n"
+             "[publish]\nlisten = ipc://%s/publish.sock\nlisten = tcp://127.0.0.1:0\nconfirm_listen = ipc://%s/confirm.sock\ngroup = %s\n"
              "curve_secret_file = %s/curve.secret\ncurve_clients_file = %s/curve.clients\n"
              "[access]\npublic = news/*\n"
              "[token]\nsecret_file = %s/token.secret\nkeys_file = %s/token.keys\n"
              "[hub]\nworkers = %d\nstate_dir = %s/state\ndrain = 0\npace = 1ms\nsnapshot_interval = %s\nstop_timeout = 4s\nmax_clients = 100\n"
              "[channel \"one\"]\nmatch = k/*\nhistory.messages = 50\n",
-             folder, folder, folder, folder, folder, folder, folder, workers, folder, interval);
+             folder, group, folder, folder, group, folder, folder, folder, folder, workers, folder, interval);
     write_file(folder, "sidecast.conf", text);
 }
 
@@ -82,7 +84,7 @@ void life_prepare(struct life *life, const char *folder, const char *kept, int w
 {
     char path[128];
 
-    *life = (struct life){.bystander = PEER_NONE, .push = PEER_NONE, .confirm = PEER_NONE, .daemon = {.pid = -1}, .workers = workers};
+    *life = (struct life){.bystander = PEER_NONE, .push = PEER_NONE, .confirm = PEER_NONE, .daemon = {.pid = -1}, .workers = workers, .patience = 2};
     for (int i = 0; i < LIFE_STAYING; i++)
         life->staying[i] = PEER_NONE;
     snprintf(life->folder, sizeof life->folder, "%s", folder);
@@ -219,7 +221,7 @@ static void come_back(struct life *life)
 
     note_heard(life);
     life_last_id(life, id);
-    if (life->victims++ > 4 || !connect_bystander(life, id))
+    if (life->victims++ > 2 * life->patience || !connect_bystander(life, id))
         life_blame(life, "the bystander is cut again and again");
 }
 

@@ -19,6 +19,7 @@ struct life {
     struct peer staying[LIFE_STAYING]; /* streams that are open until the end */
     int staying_count;
     struct text heard;  /* by the bystander on all its connections */
+    unsigned patience;  /* how often somebody comes again who was refused; whoever is refused once is let in the next time, unless lack lasts */
     unsigned victims;   /* requests and connections that were refused or cut */
     unsigned drops;     /* messages that were refused, or that the bystander was told a gap for */
     int sent;           /* messages so far: their numbers are 1 to this */

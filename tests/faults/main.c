@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { STREAK = 10 }; /* further calls that fail when a lack lasts */
 enum { JOBS = 3, TASKS_MOST = 200000, FAILURES_SHOWN = 400 };
 
 static const char *const phase_names[PHASES] = {"start", "serving", "end"};
@@ -83,16 +84,31 @@ static void follow(struct life *life, bool may_gap)
     life_check_next(life, id, may_gap);
 }
 
+static bool has_said(const struct life *life, const char *text)
+{
+    return life->daemon.log.bytes && strstr(life->daemon.log.bytes, text);
+}
+
+/* It did not start, and says what lacks. */
+static void check_cause(struct life *life, int error)
+{
+    if (!has_said(life, strerror(error)) && !has_said(life, "memory"))
+        life_blame(life, "it does not start, and does not name what lacks");
+}
+
 /* `board` has the fault, or none. True: all that has to hold does. */
 static bool live(struct life *life, const char *folder, enum phase phase, int workers, struct board *struck)
 {
     life_prepare(life, folder, phase == PHASE_START ? kept : NULL, workers);
     life->board = struck;
+    life->patience += struck->fault.streak;
     atomic_store(&struck->phase, PHASE_START);
     if (life_start(life)) {
         if (phase != PHASE_START)
             life_serve(life);
         life_end(life);
+    } else {
+        check_cause(life, struck->fault.error);
     }
     if (!*life->verdict && phase != PHASE_SERVING)
         follow(life, false);
@@ -243,11 +259,18 @@ static void shuffle(unsigned from)
     }
 }
 
-/* Of each site the first call with its first error, or all the others. */
+/* Of each site the first call with its first error; or all the others, and the first with further ones behind it. */
 static void list_calls(const struct task *of, const struct site *site, bool the_first)
 {
     unsigned calls = atomic_load(&site->calls);
     struct task task = *of;
+
+    if (!the_first) {
+        task.fault.streak = STREAK;
+        task.fault.error = site->errors[0];
+        add(&task);
+        task.fault.streak = 0;
+    }
 
     for (task.fault.number = 0; task.fault.number < calls; task.fault.number++)
         for (const int *error = site->errors; *error; error++) {

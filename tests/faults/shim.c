@@ -108,7 +108,6 @@ FAILING(void *, zmq_socket, (void *context, int type), (context, type), NULL, EM
 FAILING(int, zmq_setsockopt, (void *socket, int option, const void *value, size_t size), (socket, option, value, size), -1, ENOMEM)
 FAILING(int, zmq_bind, (void *socket, const char *endpoint), (socket, endpoint), -1, EMFILE, ENOMEM)
 FAILING(int, zmq_connect, (void *socket, const char *endpoint), (socket, endpoint), -1, EMFILE, ENOMEM)
-FAILING(int, zmq_socket_monitor, (void *socket, const char *endpoint, int events), (socket, endpoint, events), -1, EMFILE, ENOMEM)
 
 /* Those that return their error. */
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *context);
@@ -158,6 +157,18 @@ int __wrap_zmq_msg_init_size(zmq_msg_t *message, size_t size)
 
     errno = size > ZMQ_SHORT_BYTES ? board_strike("zmq_msg_init_size", errors) : 0;
     return errno ? -1 : __real_zmq_msg_init_size(message, size);
+}
+
+/* Without an endpoint it ends, which takes nothing. */
+int __real_zmq_socket_monitor(void *socket, const char *endpoint, int events);
+int __wrap_zmq_socket_monitor(void *socket, const char *endpoint, int events);
+
+int __wrap_zmq_socket_monitor(void *socket, const char *endpoint, int events)
+{
+    static const int errors[] = {EMFILE, ENOMEM, 0};
+
+    errno = endpoint ? board_strike("zmq_socket_monitor", errors) : 0;
+    return errno ? -1 : __real_zmq_socket_monitor(socket, endpoint, events);
 }
 
 /* Those with `...`. */
