@@ -158,6 +158,7 @@ bool listener_name(int fd, char *address, size_t size)
         snprintf(address, size, "%.*s", (int)sizeof name.local.sun_path, name.local.sun_path);
         return name.local.sun_path[0] == '/';
     }
+    errno = ENOMEM; /* what else can keep a number from being written out */
     if ((name.any.sa_family != AF_INET && name.any.sa_family != AF_INET6) ||
         getnameinfo(&name.any, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return false;
@@ -179,7 +180,7 @@ static bool open_tcp(struct listener *listener, const char *address, const struc
     }
     result = getaddrinfo(host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, port, &hints, &found);
     if (result != 0) {
-        snprintf(error, size, "cannot listen on %s: %s", address, gai_strerror(result));
+        snprintf(error, size, "cannot listen on %s: %s", address, result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
         return false;
     }
     listener->fd = open_socket(found->ai_family);
@@ -187,10 +188,9 @@ static bool open_tcp(struct listener *listener, const char *address, const struc
         setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     result = listener->fd < 0 ? -1 : bind(listener->fd, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
-    if (result < 0 || listen(listener->fd, options->backlog) < 0)
+    if (result < 0 || listen(listener->fd, options->backlog) < 0 || !listener_name(listener->fd, listener->address, sizeof listener->address))
         return fail(listener, error, size, errno == EADDRINUSE ? "another sidecast is running, or another server listens on" : "cannot listen on",
                     address);
-    listener_name(listener->fd, listener->address, sizeof listener->address);
     return true;
 }
 
