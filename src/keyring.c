@@ -150,13 +150,16 @@ static bool add_json(struct keyring *keyring, json_t *json, bool allow_short, co
 {
     const char *id = json_string_value(json_object_get(json, "kid"));
     struct key key = {0};
+    cjose_err broken = {0};
 
     if (!json_is_object(json))
         return fail(complaint, "expected a JSON object");
     if (!check_fields(json, &key, complaint) || !check_numbers(json, complaint))
         return false;
     key.can_sign = key.algorithm == KEY_HS256 || json_object_get(json, "d");
-    key.jwk = cjose_jwk_import_json((cjose_header_t *)json, NULL);
+    key.jwk = cjose_jwk_import_json((cjose_header_t *)json, &broken);
+    if (!key.jwk && broken.code == CJOSE_ERR_NO_MEMORY)
+        return fail(complaint, "no memory to read it");
     if (!key.jwk || cjose_jwk_get_kty(key.jwk, NULL) != algorithms[key.algorithm].type) {
         cjose_jwk_release(key.jwk);
         return fail(complaint, "expected a whole %s key (RFC 7518, section 6)", algorithms[key.algorithm].type_name);

@@ -169,7 +169,7 @@ static void subscribe(struct life *life)
         {"a public channel", {"REQUEST_METHOD", "GET", "QUERY_STRING", "channel=news/1", "HTTP_LAST_EVENT_ID", "12345-6", NULL}, NULL, "sidecast.gap", true},
         {"a long-poll", {"REQUEST_METHOD", "GET", "SIDECAST_CHANNELS", "a,b", "QUERY_STRING", "transport=poll&cursor=0", NULL}, NULL, "\"messages\":[{", false},
         {"a long-poll by pattern", {"REQUEST_METHOD", "GET", "SIDECAST_PATTERNS", "k/*", "QUERY_STRING", "channel=k/*&last=3", "HTTP_ACCEPT", "application/json",
-                                    NULL}, NULL, "\"messages\":[{", false},
+                                    NULL}, NULL, "\"messages\":[", false},
         {"health", {"SIDECAST_ENDPOINT", "health", "REQUEST_METHOD", "GET", NULL}, NULL, "ok\n", false},
         {"OPTIONS", {"REQUEST_METHOD", "OPTIONS", NULL}, NULL, "Status: 204", false},
         {"HEAD", {"REQUEST_METHOD", "HEAD", "SIDECAST_CHANNELS", "a", NULL}, NULL, "Status: 200", false},

@@ -12,6 +12,7 @@
 #include "life.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +93,7 @@ static bool has_said(const struct life *life, const char *text)
 /* It did not start, and says what lacks. */
 static void check_cause(struct life *life, int error)
 {
-    if (!has_said(life, strerror(error)) && !has_said(life, "memory"))
+    if (!has_said(life, strerror(error)) && !has_said(life, "memory") && !has_said(life, gai_strerror(EAI_MEMORY)))
         life_blame(life, "it does not start, and does not name what lacks");
 }
 
@@ -148,7 +149,7 @@ static void print_failure(const struct task *task, const struct life *life, bool
         __sanitizer_symbolize_pc((void *)(site->frames[i] - 1), "%s:%l %f", place, sizeof place);
         printf("#   %s\n", place);
     }
-    printf("#   again: build/check/faults %d %d %lx %u %d %u\n", (int)task->phase, task->workers, task->fault.hash, task->fault.number, task->fault.error,
+    printf("#   again: build/check/faults/faults %d %d %lx %u %d %u\n", (int)task->phase, task->workers, task->fault.hash, task->fault.number, task->fault.error,
            task->fault.streak);
     if (with_log)
         print_log(life);
