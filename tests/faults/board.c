@@ -1,5 +1,7 @@
 #include "board.h"
 
+#include "clock.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -8,7 +10,10 @@ struct board *board;
 /* The linker's: our own objects lie between them. */
 extern const char __executable_start[], etext[];
 
-enum { FRAME_MOST = 65536 }; /* bytes of one function's frame */
+enum {
+    FRAME_MOST = 65536, /* bytes of one function's frame */
+    LACK_MS = 200,      /* how long a lack lasts at most: some wait a second before they try again */
+};
 
 static bool is_ours(uintptr_t address)
 {
@@ -70,9 +75,11 @@ static struct site *site_of(const char *call, const int *errors)
     return NULL;
 }
 
-/* A resource that lacks is lacking a while: further calls that can fail with the same error do. */
-static int strike_again(const int *errors)
+/* A resource that lacks is lacking a while: further calls that can fail with the same error do. The log is spared: it is to say what lacks. */
+static int strike_again(const char *call, const int *errors)
 {
+    if (atomic_load(&board->streak_left) <= 0 || strstr(call, "(stderr)") || clock_monotonic_ms() > atomic_load(&board->struck_ms) + LACK_MS)
+        return 0;
     for (; *errors; errors++)
         if (*errors == board->fault.error)
             return atomic_fetch_sub(&board->streak_left, 1) > 0 ? *errors : 0;
@@ -85,11 +92,12 @@ int board_strike(const char *call, const int *errors)
 
     if (!board)
         return 0;
-    if (atomic_load(&board->is_struck)) /* the log is spared: it is to say what lacks */
-        return atomic_load(&board->streak_left) > 0 && !strstr(call, "(stderr)") ? strike_again(errors) : 0;
+    if (atomic_load(&board->is_struck))
+        return strike_again(call, errors);
     site = site_of(call, errors);
     if (!site || atomic_fetch_add(&site->calls, 1) != board->fault.number || atomic_load(&site->hash) != board->fault.hash)
         return 0;
+    atomic_store(&board->struck_ms, clock_monotonic_ms());
     atomic_store(&board->is_log_short, strstr(call, "(stderr)") != NULL);
     atomic_store(&board->streak_left, (int)board->fault.streak);
     atomic_store(&board->is_struck, true);

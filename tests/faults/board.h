@@ -26,7 +26,7 @@ struct site {
 struct fault {
     unsigned long hash; /* 0: none */
     unsigned number;    /* of the site's calls, from 0 on */
-    unsigned streak;    /* how many further calls of the same kind of resource fail behind it */
+    unsigned streak;    /* how many further calls fail behind it with the same error, for as long as a lack lasts */
     int error;
 };
 
@@ -36,6 +36,7 @@ struct board {
     atomic_bool is_struck;
     atomic_bool is_log_short; /* the call that failed was to write a line of the log */
     atomic_int streak_left;
+    atomic_llong struck_ms;
     struct site sites[BOARD_SITES];
 };
 

@@ -4,6 +4,8 @@
  *
  *   faults                 what fits in FAULTS_SECONDS (40): the first call of each site, then others by chance (FAULTS_SEED)
  *   FAULTS_ALL=1 faults    all
+ *   FAULTS_CALL=calloc     of one call alone
+ *   FAULTS_JOBS=3          lives at a time: one more than there are processors
  *   faults PHASE WORKERS HASH NUMBER ERROR STREAK   one, as a failure names it, with what the daemon said
  *
  * Prints TAP.
@@ -21,7 +23,7 @@
 #include <unistd.h>
 
 enum { STREAK = 10 }; /* further calls that fail when a lack lasts */
-enum { JOBS = 3, TASKS_MOST = 200000, FAILURES_SHOWN = 400 };
+enum { TASKS_MOST = 200000, FAILURES_SHOWN = 400 };
 
 static const char *const phase_names[PHASES] = {"start", "serving", "end"};
 
@@ -35,6 +37,7 @@ struct task {
 /* Shared by the processes that work on it. */
 struct work {
     atomic_uint next;
+    unsigned known[PHASES]; /* tasks that there are */
     atomic_uint run[PHASES], not_struck[PHASES], failed[PHASES];
     atomic_bool is_late;
     unsigned count;
@@ -196,7 +199,9 @@ static void work_through(void)
 
 static void work_together(void)
 {
-    for (int i = 0; i < JOBS; i++)
+    const char *jobs = getenv("FAULTS_JOBS");
+
+    for (long i = jobs ? atol(jobs) : sysconf(_SC_NPROCESSORS_ONLN) + 1; i > 0; i--)
         if (fork() == 0)
             work_through();
     while (wait(NULL) > 0)
@@ -245,8 +250,10 @@ static unsigned long next_random(void)
 
 static void add(const struct task *task)
 {
-    if (work->count < TASKS_MOST)
-        work->tasks[work->count++] = *task;
+    if (work->count == TASKS_MOST)
+        return;
+    work->tasks[work->count++] = *task;
+    work->known[task->phase]++;
 }
 
 static void shuffle(unsigned from)
@@ -263,9 +270,12 @@ static void shuffle(unsigned from)
 /* Of each site the first call with its first error; or all the others, and the first with further ones behind it. */
 static void list_calls(const struct task *of, const struct site *site, bool the_first)
 {
+    const char *only = getenv("FAULTS_CALL");
     unsigned calls = atomic_load(&site->calls);
     struct task task = *of;
 
+    if (only && strcmp(only, site->call) != 0)
+        return;
     if (!the_first) {
         task.fault.streak = STREAK;
         task.fault.error = site->errors[0];
@@ -298,7 +308,7 @@ static bool tell(void)
 
     printf("1..%d\n", PHASES);
     for (int i = 0; i < PHASES; i++) {
-        bool is_good = work->failed[i] == 0 && work->run[i] > 0;
+        bool is_good = work->failed[i] == 0 && (work->run[i] > 0 || work->known[i] == 0);
 
         printf("%s %d - faults while it is in the phase `%s`: %u lives, %u did not come to the call, %u failed\n", is_good ? "ok" : "not ok", i + 1,
                phase_names[i], work->run[i], work->not_struck[i], work->failed[i]);
