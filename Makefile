@@ -1,6 +1,7 @@
 # make                build/sidecast
 # make check          all tests, with what they need installed if it is missing
 # make check-unit     those that need nothing but a C compiler and the libraries
+# make check-faults   every call that can lack memory or descriptors, in the whole daemon, takes minutes (make check: as many as fit in 40 s)
 # make check-tsan     what threads share, under ThreadSanitizer
 # make check-frontends  what docs/front-ends.md says of Apache, HAProxy, lighttpd and Caddy (installs them)
 # make check-browser  the demo and sidecast.js in Chromium (needs chromium, node and npm)
@@ -85,6 +86,28 @@ build/check/test_%: tests/test_%.c build/check/sidecast.a
 	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $< build/check/sidecast.a \
 	    $(TEST_LDFLAGS_$*) $(LIBS) $(LDLIBS) -lcmocka -pthread
 
+# The whole daemon, in which any call of ours to a library can be made to fail (tests/faults/main.c).
+FAULTS := malloc calloc realloc strdup strndup mmap memfd_create fallocate eventfd epoll_create1 epoll_ctl poll socket accept4 bind listen connect \
+    setsockopt getsockopt getsockname recv send sendmsg sendto read write fsync rename renameat unlinkat flock stat lstat fstat chmod fchmod chown fopen \
+    fdopen fclose fread open openat fcntl syscall getgrnam getaddrinfo getnameinfo pthread_create ev_default_loop ev_loop_new zmq_ctx_new zmq_socket \
+    zmq_setsockopt zmq_bind zmq_connect zmq_socket_monitor zmq_msg_init_size cjose_jwk_create_oct_spec cjose_jwk_import_json \
+    cjose_jws_import cjose_jws_verify cjose_base64url_decode
+FAULT_OBJECTS := $(patsubst tests/faults/%.c,build/check/faults/%.o,$(wildcard tests/faults/*.c)) build/check/faults/daemon_main.o
+
+build/check/faults/%.o: tests/faults/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) -iquote tests/faults $(CPPFLAGS) $(CHECK_FLAGS) -c -o $@ $<
+
+build/check/faults/daemon_main.o: src/main.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(DEPENDENCIES) -Wno-missing-prototypes -Dmain=daemon_main $(CPPFLAGS) $(CHECK_FLAGS) -c -o $@ $<
+
+check-faults: build/check/faults/faults
+	FAULTS_ALL=1 build/check/faults/faults
+
+build/check/faults/faults: $(FAULT_OBJECTS) build/check/sidecast.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(FAULTS:%=-Wl,--wrap=%) $(LIBS) $(LDLIBS) -pthread
+
 # The same target is a libFuzzer program (make fuzz) and, with a main of ours, one that replays its corpus (make check).
 build/check/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c build/check/sidecast.a
 	$(CC) $(BASE) -iquote tests $(CPPFLAGS) $(CHECK_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS) -lcmocka -pthread
@@ -97,8 +120,8 @@ check-unit: unit-programs
 # In steps, so that what is missing is there before anything is built. The fuzzers run in CI, which has clang (make deps).
 check:
 	scripts/deps.sh build run check
-	$(MAKE) unit-programs build/check/sidecast build/sidecast tsan-programs $(if $(CI),fuzz-programs)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes
+	$(MAKE) unit-programs build/check/faults/faults build/check/sidecast build/sidecast tsan-programs $(if $(CI),fuzz-programs)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit faults $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes
 
 lint:
 	tests/run.sh lint
@@ -208,6 +231,6 @@ clean:
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
 
-.PHONY: all check check-browser check-frontends check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
+.PHONY: all check check-browser check-faults check-frontends check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -39,6 +39,7 @@ struct acceptor {
     bool is_stopped;
     struct acceptor_owner owner;
     ev_timer retry;                   /* while descriptors lack */
+    uint64_t refused;                 /* connections for which no inbox had memory */
     struct log_limit log_limit;
 };
 

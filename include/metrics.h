@@ -15,6 +15,7 @@
     X(dropped_bad_frames, counter, "publications dropped: not 1 to 3 frames") \
     X(dropped_no_memory, counter, "publications dropped: no memory") \
     X(confirmations, counter, "requests to publish that were answered") \
+    X(confirmations_short, counter, "of these, answered with no_memory because memory lacked for the answer: messages may be published") \
     X(publishers, gauge, "publishers connected now") \
     X(publishers_refused, counter, "publishers refused: publish.max_connections or descriptors") \
     X(publishers_gone, counter, "publisher connections that ended: left, or cut by ZeroMQ for a frame above publish.max_frame_bytes") \
@@ -24,9 +25,10 @@
     X(ingest_pauses, counter, "times the hub stopped reading because an inbox was full") \
     X(connections, gauge, "FastCGI connections now") \
     X(connections_refused, counter, "FastCGI connections closed at once because memory lacked") \
+    X(connections_cut, counter, "FastCGI connections closed later because memory lacked") \
     X(requests, counter, "requests read") \
     X(requests_bad, counter, "requests answered with a 4xx") \
-    X(requests_refused, counter, "requests refused for the moment: limit reached or draining") \
+    X(requests_refused, counter, "requests refused for the moment: limit reached, draining or no memory") \
     X(requests_timed_out, counter, "connections closed with half a request") \
     X(protocol_errors, counter, "connections closed because what came was not FastCGI") \
     X(subscribers, gauge, "subscribers now") \

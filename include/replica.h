@@ -14,6 +14,7 @@
 #include "batch.h"
 #include "channel.h"
 #include "history.h"
+#include "log.h"
 #include "merge.h"
 #include "metrics.h"
 #include "pins.h"
@@ -43,6 +44,7 @@ struct replica {
     const struct settings *settings;
     const struct replica_io *io;
     struct metrics *metrics;
+    struct log_limit lost;
     int64_t now_ms;                   /* monotonic; set by the worker before each use */
     uint64_t wall_ms;                 /* the same moment since 1970; set before a subscriber with a permission that ends joins */
     uint64_t random;                  /* state of the jitter */

@@ -52,6 +52,8 @@ struct wire_sink {
 
 /* Once for the process, before other threads start: jansson then allocates so that lack of memory can be told from bad JSON. */
 void wire_library_init(void);
+/* Whether jansson lacked memory in this thread since the last call; then what it says of a text need not be true. */
+bool wire_lacked_memory(void);
 
 /*
  * Decodes one multipart message. Each publication in it goes to sink->publish in order, each fault to sink->reject; at least one call is made,

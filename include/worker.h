@@ -59,7 +59,7 @@ struct worker {
     const struct keyring *keyring;       /* borrowed; NULL: no tokens */
     struct offers *offers;               /* borrowed; set before its thread starts. NULL: nothing can be published */
     struct metrics metrics;
-    struct log_limit rejected;
+    struct log_limit rejected, lacking;
     struct inbox inbox;
     struct bell bell;                    /* an inbox or an order has something; awaited while the loop sleeps */
     atomic_uint orders;                  /* bits of enum worker_order */

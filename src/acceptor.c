@@ -96,6 +96,8 @@ static void deal(struct acceptor *acceptor, int descriptor)
     struct inbox *inbox = choose_inbox(acceptor);
 
     if (!inbox_reserve(inbox, 1)) {
+        log_limited(&acceptor->log_limit, clock_monotonic_ms(), LOG_ERROR, "no memory for a connection: it is closed");
+        acceptor->refused++;
         close(descriptor);
         return;
     }

@@ -39,29 +39,44 @@ static void send_frame(void *socket, zmq_msg_t *frame, bool more)
     }
 }
 
-static void send_text(void *socket, struct span text, bool more)
+/* False: there is no memory for the text, and the frame says so. */
+static bool send_text(void *socket, struct span text, bool more)
 {
     static const struct span NO_MEMORY = {"error no_memory", sizeof "error no_memory" - 1}; /* short enough to need none */
     zmq_msg_t frame;
+    bool is_whole = zmq_msg_init_size(&frame, text.size) == 0;
 
-    if (zmq_msg_init_size(&frame, text.size) < 0) {
+    if (!is_whole) {
         text = NO_MEMORY;
         (void)zmq_msg_init_size(&frame, text.size);
     }
     if (text.size > 0)
         memcpy(zmq_msg_data(&frame), text.bytes, text.size);
     send_frame(socket, &frame, more);
+    return is_whole;
 }
 
-static void send_lines(void *socket, struct span lines)
+static bool send_lines(void *socket, struct span lines)
 {
+    bool is_whole = true;
+
     while (lines.size > 0) {
         const char *end = memchr(lines.bytes, '\n', lines.size);
         struct span line = {lines.bytes, (size_t)(end - lines.bytes)};
 
         lines = (struct span){end + 1, lines.size - line.size - 1};
-        send_text(socket, line, lines.size > 0);
+        is_whole &= send_text(socket, line, lines.size > 0);
     }
+    return is_whole;
+}
+
+/* What was said of the items, or that memory lacked to say it. */
+static bool send_answer(void *socket, const struct text *lines)
+{
+    if (!lines->failed)
+        return send_lines(socket, text_span(lines));
+    (void)send_text(socket, span_of("error no_memory not enough memory for the answer"), false);
+    return false;
 }
 
 void confirm_take(struct hub *hub, struct intake *intake, struct intake_message *message)
@@ -75,11 +90,11 @@ void confirm_take(struct hub *hub, struct intake *intake, struct intake_message 
     hub_flush(hub);
     send_frame(intake->socket, &message->frames[0], true);
     if (is_delimited)
-        send_text(intake->socket, (struct span){"", 0}, true);
-    if (lines.failed)
-        send_text(intake->socket, span_of("error no_memory not enough memory for the answer"), false);
-    else
-        send_lines(intake->socket, text_span(&lines));
+        (void)send_text(intake->socket, (struct span){"", 0}, true);
+    if (!send_answer(intake->socket, &lines)) {
+        hub->metrics.confirmations_short++;
+        log_limited(&hub->rejected, hub->now_ms, LOG_WARNING, "no memory for the answer to who publishes: no_memory is answered");
+    }
     hub->metrics.confirmations++;
     text_finish(&lines);
 }

@@ -136,6 +136,16 @@ void connection_close(struct connection *connection)
     worker->owner.closed_one(worker->owner.context);
 }
 
+/* There is no memory to go on with it; its client comes back. */
+static void cut(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+
+    worker->metrics.connections_cut++;
+    log_limited(&worker->lacking, worker->replica.now_ms, LOG_ERROR, "no memory to go on with a connection: it is closed");
+    connection_close(connection);
+}
+
 void connection_timeout(struct timeout *timeout)
 {
     struct connection *connection = connection_of((struct subscriber *)((char *)timeout - offsetof(struct subscriber, timeout)));
@@ -168,7 +178,7 @@ ssize_t connection_write(struct subscriber *subscriber, const struct iovec *part
     ssize_t written = count == 1 ? send(fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
                                  : sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS))
+    if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS || errno == ENOMEM))
         return 0;
     return written;
 }
@@ -218,7 +228,9 @@ void connection_left(struct subscriber *subscriber, enum leave_reason reason)
         return;
     connection->subscriber = (struct subscriber){.timeout = connection->subscriber.timeout};
     connection->wants_write = false;
-    if (reason != LEAVE_DONE) {
+    if (reason == LEAVE_NO_MEMORY) {
+        cut(connection);
+    } else if (reason != LEAVE_DONE) {
         connection_close(connection);
     } else if (connection->scanner && fcgi_scanner_is_discarding(connection->scanner)) {
         connection_set_state(connection, CONNECTION_DISCARDING);
@@ -235,7 +247,7 @@ void connection_answer_take(struct connection *connection, struct buffer *answer
     if (answer)
         subscriber_answer_take(&connection->worker->replica, &connection->subscriber, answer);
     else
-        connection_close(connection);
+        cut(connection);
 }
 
 void connection_answer_problem(struct connection *connection, const struct problem *problem)
@@ -256,6 +268,15 @@ static void refuse(struct connection *connection, enum request_transport transpo
     connection_answer_take(connection, answer_refusal(&framing_fastcgi, connection->subscriber.request_id, transport, retry_ms));
 }
 
+/* 500 would end an EventSource for good. */
+static void refuse_for_lack(struct connection *connection, enum request_transport transport)
+{
+    struct worker *worker = connection->worker;
+
+    log_limited(&worker->lacking, worker->replica.now_ms, LOG_ERROR, "no memory to read a request: it is refused for the moment");
+    refuse(connection, transport);
+}
+
 static void subscribe(struct connection *connection, const struct request *request)
 {
     struct worker *worker = connection->worker;
@@ -266,7 +287,7 @@ static void subscribe(struct connection *connection, const struct request *reque
     else if (worker->is_draining || !worker_take_place(worker))
         refuse(connection, request->transport);
     else if (!join_subscriber(&worker->replica, &connection->subscriber, request, FRAMING_FASTCGI, request_id))
-        connection_close(connection);
+        cut(connection);
 }
 
 static bool authorize(struct worker *worker, struct request *request, char *const *params, struct problem *problem)
@@ -297,7 +318,7 @@ static void decide(struct connection *connection, char *const *params)
     else if (is_good && authorize(worker, &request, params, &problem))
         subscribe(connection, &request);
     else if (problem.status >= 500)
-        refuse(connection, request.transport);
+        refuse_for_lack(connection, request.transport);
     else
         connection_answer_problem(connection, &problem);
     request_finish(&request);
@@ -317,8 +338,9 @@ static void decode_and_decide(struct connection *connection)
         connection->worker->metrics.protocol_errors++;
         break;
     case DECODER_ERROR:
-        log_write(LOG_ERROR, "libfcgi cannot decode a request: %s", strerror(errno));
-        break;
+        log_limited(&connection->worker->lacking, connection->worker->replica.now_ms, LOG_ERROR, "libfcgi cannot decode a request: %s", strerror(errno));
+        cut(connection);
+        return;
     }
     connection_close(connection);
 }
@@ -400,6 +422,7 @@ static bool handle(struct connection *connection, enum fcgi_event event)
         worker->metrics.protocol_errors++;
         return false;
     case FCGI_NO_MEMORY:
+        cut(connection);
         return false;
     }
     return false;
@@ -441,7 +464,11 @@ static void read_input(struct connection *connection)
 
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
-    if (size <= 0 || !make_scanner(connection)) {
+    if ((size < 0 && (errno == ENOBUFS || errno == ENOMEM)) || (size > 0 && !make_scanner(connection))) {
+        cut(connection);
+        return;
+    }
+    if (size <= 0) {
         connection_close(connection);
         return;
     }

@@ -6,6 +6,7 @@
 #include "pattern.h"
 #include "text.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -108,6 +109,13 @@ bool draft_is_plain(struct span text)
     return text_is_utf8(text);
 }
 
+/* Where it cannot be looked up, whoever needs it says why. */
+static bool may_be_group(const char *name)
+{
+    errno = 0;
+    return getgrnam(name) || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
 /* What a value of `option` must be beyond its type; NULL when it is. */
 static const char *unmet_form(const struct option *option, const char *value)
 {
@@ -119,7 +127,7 @@ static const char *unmet_form(const struct option *option, const char *value)
         return address_of_endpoint(value) ? NULL : "ipc:///path (of at most 107 bytes) or tcp://host:port";
     case OPTION_fastcgi_group:
     case OPTION_publish_group:
-        return !*value || getgrnam(value) ? NULL : "a group of this system";
+        return !*value || may_be_group(value) ? NULL : "a group of this system";
     case OPTION_access_public:
         return pattern_is_valid(span_of(value)) ? NULL : "a channel pattern";
     case OPTION_token_cookie:

@@ -112,6 +112,7 @@ static enum hub_result take(struct hub *hub, const struct publication *publicati
     if (!message || !remember_key(hub, publication, *id)) {
         message_unref(message);
         hub->metrics.dropped_no_memory++;
+        log_limited(&hub->rejected, hub->now_ms, LOG_WARNING, "publication dropped: not enough memory");
         return HUB_NO_MEMORY;
     }
     hub->newest = *id;

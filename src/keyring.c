@@ -5,6 +5,7 @@
 #include "keyring.h"
 
 #include "text.h"
+#include "wire.h"
 
 #include <cjose/cjose.h>
 #include <jansson.h>
@@ -38,6 +39,8 @@ static bool __attribute__((format(printf, 2, 3))) fail(const struct complaint *c
         used = snprintf(complaint->text, complaint->size, "key %zu: ", complaint->number);
     if (used < 0 || (size_t)used >= complaint->size)
         return false;
+    if (wire_lacked_memory())
+        format = "no memory to read it"; /* then a good key looks like a bad one */
     va_start(arguments, format);
     vsnprintf(complaint->text + used, complaint->size - (size_t)used, format, arguments);
     va_end(arguments);
@@ -158,13 +161,16 @@ static bool add_json(struct keyring *keyring, json_t *json, bool allow_short, co
 {
     const char *id = json_string_value(json_object_get(json, "kid"));
     struct key key = {0};
+    cjose_err broken = {0};
 
     if (!json_is_object(json))
         return fail(complaint, "expected a JSON object");
     if (!check_fields(json, &key, complaint) || !check_numbers(json, complaint) || !check_factors(json, complaint))
         return false;
     key.can_sign = key.algorithm == KEY_HS256 || json_object_get(json, "d");
-    key.jwk = cjose_jwk_import_json((cjose_header_t *)json, NULL);
+    key.jwk = cjose_jwk_import_json((cjose_header_t *)json, &broken);
+    if (!key.jwk && broken.code == CJOSE_ERR_NO_MEMORY)
+        return fail(complaint, "no memory to read it");
     if (!key.jwk || cjose_jwk_get_kty(key.jwk, NULL) != algorithms[key.algorithm].type) {
         cjose_jwk_release(key.jwk);
         return fail(complaint, "expected a whole %s key (RFC 7518, section 6)", algorithms[key.algorithm].type_name);
@@ -179,10 +185,14 @@ static bool add_json(struct keyring *keyring, json_t *json, bool allow_short, co
 bool keyring_add_set(struct keyring *keyring, struct span json, bool allow_short, char *error, size_t size)
 {
     struct complaint complaint = {error, size, 0};
-    json_t *set = json_loadb(json.bytes, json.size, JSON_REJECT_DUPLICATES, NULL), *keys = json_object_get(set, "keys");
-    size_t count = json_array_size(keys);
+    json_t *set, *keys;
+    size_t count;
     bool done;
 
+    (void)wire_lacked_memory();
+    set = json_loadb(json.bytes, json.size, JSON_REJECT_DUPLICATES, NULL);
+    keys = json_object_get(set, "keys");
+    count = json_array_size(keys);
     done = count > 0 || fail(&complaint, "expected a JWK Set, {\"keys\": [...]}, with at least one key");
     while (done && complaint.number < count) {
         complaint.number++;

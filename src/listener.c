@@ -1,5 +1,7 @@
 #include "listener.h"
 
+#include "log.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <netdb.h>
@@ -61,9 +63,11 @@ static bool set_group(const char *path, const char *name)
 
     if (name[0] == '\0')
         return true;
+    errno = 0;
     group = getgrnam(name);
     if (!group) {
-        errno = EINVAL;
+        if (errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+            errno = EINVAL; /* there is none: the system's own words for it differ */
         return false;
     }
     return chown(path, (uid_t)-1, group->gr_gid) == 0;
@@ -154,6 +158,7 @@ bool listener_name(int fd, char *address, size_t size)
         snprintf(address, size, "%.*s", (int)sizeof name.local.sun_path, name.local.sun_path);
         return name.local.sun_path[0] == '/';
     }
+    errno = ENOMEM; /* what else can keep a number from being written out */
     if ((name.any.sa_family != AF_INET && name.any.sa_family != AF_INET6) ||
         getnameinfo(&name.any, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return false;
@@ -175,7 +180,7 @@ static bool open_tcp(struct listener *listener, const char *address, const struc
     }
     result = getaddrinfo(host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, port, &hints, &found);
     if (result != 0) {
-        snprintf(error, size, "cannot listen on %s: %s", address, gai_strerror(result));
+        snprintf(error, size, "cannot listen on %s: %s", address, result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
         return false;
     }
     listener->fd = open_socket(found->ai_family);
@@ -183,10 +188,9 @@ static bool open_tcp(struct listener *listener, const char *address, const struc
         setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     result = listener->fd < 0 ? -1 : bind(listener->fd, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
-    if (result < 0 || listen(listener->fd, options->backlog) < 0)
+    if (result < 0 || listen(listener->fd, options->backlog) < 0 || !listener_name(listener->fd, listener->address, sizeof listener->address))
         return fail(listener, error, size, errno == EADDRINUSE ? "another sidecast is running, or another server listens on" : "cannot listen on",
                     address);
-    listener_name(listener->fd, listener->address, sizeof listener->address);
     return true;
 }
 
@@ -210,8 +214,12 @@ void listener_unlink(struct listener *listener)
 
     if (!listener->path)
         return;
-    if (lstat(listener->path, &status) == 0 && status.st_dev == listener->device && status.st_ino == listener->inode)
+    if (lstat(listener->path, &status) < 0) {
+        if (errno != ENOENT)
+            log_write(LOG_WARNING, "cannot look at %s: %s; the file stays", listener->path, strerror(errno));
+    } else if (status.st_dev == listener->device && status.st_ino == listener->inode) {
         unlink(listener->path);
+    }
     free(listener->path);
     listener->path = NULL;
 }

@@ -239,8 +239,11 @@ static bool is_document_allowed(struct post *post, const char *channel_key, stru
     struct span frame = text_span(&post->body);
 
     post->checked_key = strdup(channel_key);
-    if (!post->checked_key)
-        return false;
+    if (!post->checked_key) {
+        post->code = wire_error_code(WIRE_NO_MEMORY);
+        post->reason = "not enough memory";
+        return true; /* as with a document that cannot be read: the fault is told, not a refusal */
+    }
     wire_decode(&frame, 1, &limits, &sink);
     if (!asking->has_asked) {
         post->code = asking->code;

@@ -151,13 +151,14 @@ static bool read_post(struct connection *connection, char *const *params, struct
 {
     struct worker *worker = connection->worker;
     struct text body = TEXT_EMPTY;
-    bool is_read = read_body(&worker->decoder, &body);
 
-    if (!post_parse_take(post, params, &body, worker->settings, problem))
-        return false;
-    if (!is_read)
+    *post = (struct post){0};
+    if (!read_body(&worker->decoder, &body)) {
+        text_finish(&body);
         return problem_no_memory(problem);
-    return check_allowed(worker, post, params, problem);
+    }
+    return post_parse_take(post, params, &body, worker->settings, problem) &&
+           check_allowed(worker, post, params, problem);
 }
 
 static void offer_post_take(struct connection *connection, struct post *post)
@@ -172,6 +173,8 @@ static void offer_post_take(struct connection *connection, struct post *post)
         connection_set_deadline(connection, worker->settings->fastcgi_request_timeout);
         return;
     }
+    if (!offer)
+        log_limited(&worker->lacking, worker->replica.now_ms, LOG_ERROR, "no memory to offer a publication: it is refused for the moment");
     offer_destroy(offer);
     refuse(connection, "The server takes no more at the moment: send it again after the seconds in Retry-After.");
 }

@@ -87,6 +87,7 @@ static void lose_take(struct replica *replica, struct channel *channel, struct m
     struct span name = message_channel(message);
 
     replica->metrics->dropped_no_memory++;
+    log_limited(&replica->lost, replica->now_ms, LOG_ERROR, "no memory to keep a message: clients are told of a gap");
     if (message->store && channel) {
         channel_lose(channel, message->id);
     } else if (message->store) {

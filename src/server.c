@@ -97,6 +97,7 @@ static void log_metrics(struct server *server)
     crew_pause(&server->crew);
     crew_add_metrics(&server->crew, &sum);
     crew_resume(&server->crew);
+    server->hub.metrics.connections_refused = server->acceptor.refused;
     metrics_log(&server->hub.metrics);
     metrics_log(&sum);
 }
@@ -419,8 +420,9 @@ int server_run(struct settings *settings, server_read_config *read_config, void 
     max_clients = clamp_clients(settings);
     if (max_clients == 0)
         return EXIT_START;
+    errno = 0;
     if (!init_libraries(&server)) {
-        log_write(LOG_ERROR, "start: the libraries cannot be initialized");
+        log_write(LOG_ERROR, "start: the libraries cannot be initialized: %s", errno ? strerror(errno) : "no memory or descriptor");
         return EXIT_START;
     }
     return run(&server, max_clients);

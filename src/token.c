@@ -8,6 +8,7 @@
 #include "names.h"
 #include "pattern.h"
 #include "text.h"
+#include "wire.h"
 
 #include <cjose/cjose.h>
 #include <jansson.h>
@@ -50,21 +51,35 @@ static bool split(struct span token, struct parts *parts)
     return text_is_base64url(parts->header) && text_is_base64url(parts->payload) && text_is_base64url(parts->signature);
 }
 
-/* The JSON object that the part holds; NULL: it does not. */
-static json_t *load_part(struct span part)
+/* What a library says of a token while it lacks memory is not the token's fault. What cjose reads with jansson it calls a bad token then. */
+static bool is_lack(const cjose_err *error)
 {
+    return wire_lacked_memory() || error->code == CJOSE_ERR_NO_MEMORY;
+}
+
+/* The JSON object that the part holds; NULL: it does not, which is `fault`, or memory lacks. */
+static json_t *load_part(struct span part, const char *fault, struct problem *problem)
+{
+    cjose_err error = {0};
     uint8_t *bytes = NULL;
     size_t size = 0;
     json_t *json = NULL;
 
-    if (!cjose_base64url_decode(part.bytes, part.size, &bytes, &size, NULL))
+    (void)invalid(problem, fault);
+    if (!cjose_base64url_decode(part.bytes, part.size, &bytes, &size, &error)) {
+        if (is_lack(&error))
+            (void)problem_no_memory(problem);
         return NULL;
+    }
+    (void)wire_lacked_memory();
     /* jansson passes over a NUL byte behind a number. */
     if (!memchr(bytes, '\0', size))
         json = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, NULL);
     cjose_get_dealloc()(bytes);
     if (json_is_object(json))
         return json;
+    if (wire_lacked_memory())
+        (void)problem_no_memory(problem);
     json_decref(json);
     return NULL;
 }
@@ -104,27 +119,30 @@ static bool may_be_of(const struct header *header, const struct key *key)
     return key->algorithm == header->algorithm && (!header->id || !key->id || strcmp(header->id, key->id) == 0);
 }
 
-static bool is_signed(cjose_jws_t *jws, const struct header *header, const struct keyring *keyring)
+/* False: by no key of the ring, or `error` says why that is not known. */
+static bool is_signed(cjose_jws_t *jws, const struct header *header, const struct keyring *keyring, cjose_err *error)
 {
-    for (size_t i = 0; i < keyring->count; i++)
-        if (may_be_of(header, &keyring->keys[i]) && cjose_jws_verify(jws, keyring->keys[i].jwk, NULL))
+    for (size_t i = 0; i < keyring->count && error->code != CJOSE_ERR_NO_MEMORY; i++)
+        if (may_be_of(header, &keyring->keys[i]) && cjose_jws_verify(jws, keyring->keys[i].jwk, error))
             return true;
     return false;
 }
 
 static bool check_signature(struct span token, const struct parts *parts, const struct keyring *keyring, struct problem *problem)
 {
-    json_t *json = load_part(parts->header);
+    json_t *json = load_part(parts->header, "The token's header must be a JSON object in which nothing occurs twice.", problem);
+    cjose_err error = {0};
     cjose_jws_t *jws = NULL;
     struct header header;
     bool good = false;
 
     if (!json)
-        return invalid(problem, "The token's header must be a JSON object in which nothing occurs twice.");
+        return false;
     if (!read_header(json, &header, problem))
         goto done;
-    jws = has_right_size(parts->signature, header.algorithm) ? cjose_jws_import(token.bytes, token.size, NULL) : NULL;
-    good = (jws && is_signed(jws, &header, keyring)) || invalid(problem, "The token is not signed by a key of this server.");
+    jws = has_right_size(parts->signature, header.algorithm) ? cjose_jws_import(token.bytes, token.size, &error) : NULL;
+    good = (jws && is_signed(jws, &header, keyring, &error)) ||
+           (is_lack(&error) ? problem_no_memory(problem) : invalid(problem, "The token is not signed by a key of this server."));
 done:
     cjose_jws_release(jws);
     json_decref(json);
@@ -256,9 +274,9 @@ bool token_verify(struct claims *claims, struct span token, const struct keyring
         return invalid(problem, "The token must be a signed JWT: three parts in base64url with dots between them.");
     if (!check_signature(token, &parts, keyring, problem))
         return false;
-    json = load_part(parts.payload);
+    json = load_part(parts.payload, "The token's claims must be a JSON object in which nothing occurs twice.", problem);
     if (!json)
-        return invalid(problem, "The token's claims must be a JSON object in which nothing occurs twice.");
+        return false;
     good = read_claims(&reading, json);
     json_decref(json);
     return good;

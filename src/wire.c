@@ -299,6 +299,14 @@ static void *allocate(size_t size)
     return memory;
 }
 
+bool wire_lacked_memory(void)
+{
+    bool lacked = lacks_memory;
+
+    lacks_memory = false;
+    return lacked;
+}
+
 void wire_library_init(void)
 {
     json_set_alloc_funcs(allocate, free);
@@ -331,11 +339,11 @@ static json_t *parse(struct span frame, struct fault *found)
     json_error_t error = {0};
     json_t *json = NULL;
 
-    lacks_memory = false;
+    (void)wire_lacked_memory();
     if (frame.size == 0 || memchr(frame.bytes, '\0', frame.size))
         *found = parse_fault(json_error_invalid_syntax);
     else if (!(json = json_loadb(frame.bytes, frame.size, flags, &error)))
-        *found = parse_fault(lacks_memory ? json_error_out_of_memory : json_error_code(&error));
+        *found = parse_fault(wire_lacked_memory() ? json_error_out_of_memory : json_error_code(&error));
     return json;
 }
 

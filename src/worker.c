@@ -58,6 +58,7 @@ static void take_item(struct worker *worker, const struct inbox_item *item)
         replica_apply_take(&worker->replica, item->message);
     } else if (!connection_open_take(worker, item->descriptor)) {
         worker->metrics.connections_refused++;
+        log_limited(&worker->lacking, worker->replica.now_ms, LOG_ERROR, "no memory for a connection: it is closed");
         worker->owner.closed_one(worker->owner.context);
     }
 }

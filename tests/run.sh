@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs groups of tests and says how many passed: tests/run.sh lint|unit|fuzz|php-client|php-client-server|e2e|e2e-workers|tsan|protocol|recipes|browser|frontends …   (make check calls it)
+# Runs groups of tests and says how many passed: tests/run.sh lint|unit|faults|fuzz|php-client|php-client-server|e2e|e2e-workers|tsan|protocol|recipes|browser|frontends …   (make check calls it)
 #
 # Counted are the checks of scripts/lint.sh, cmocka tests, fuzz targets (their corpus replayed, or a run of libFuzzer) and
 # PHPUnit tests. Everything runs, also after a failure. A program that passes takes one line, one that fails shows all it
@@ -141,6 +141,7 @@ for group in "$@"; do
     case $group in
     lint) run_tap lint scripts/lint.sh ;;
     unit) run_unit ;;
+    faults) run_tap faults build/check/faults/faults ;;
     fuzz) run_fuzz ;;
     php-client) run_phpunit php-client php-client/phpunit.xml ;;
     php-client-server) run_phpunit php-client-server php-client/tests/server/phpunit.xml ;;
