@@ -17,7 +17,7 @@ final class Breaks
     private const PATIENCE_SECONDS = 60;
     /** What history takes beside the bytes that it counts, by the replica: nodes, tables, pools. */
     private const FACTOR = 2;
-    private const AFTER_FIRST_KIB = 32 * 1024;
+    private const AFTER_FIRST_KIB = 16 * 1024;
     private const AFTER_NEXT_KIB = 4 * 1024;
     private const NGINX_FIRST_KIB = 16 * 1024;
     private const NGINX_NEXT_KIB = 2 * 1024;
@@ -34,6 +34,7 @@ final class Breaks
         $nginx = $this->world->stack->nginx();
         $this->world->until(static fn () => count($nginx->workers()) === 1, 'old workers of nginx to be gone');
         $this->worker = $nginx->workers()[0];
+        $this->sidecast->wakeWorkers();
         $this->world->pass(1);
         $this->measure();
     }
@@ -91,7 +92,8 @@ final class Breaks
         [$before, $now] = array_slice($this->breaks, -2);
         $start = $this->breaks[0][$process]->descriptors;
         if ($now[$process]->descriptors !== $start) {
-            $this->world->findings->add(Findings::DESCRIPTORS, "$process has {$now[$process]->descriptors} descriptors, at the start $start");
+            $this->world->findings->add(Findings::DESCRIPTORS, "$process has {$now[$process]->descriptors} descriptors, at the start $start"
+                . $now[$process]->differences($this->breaks[0][$process]));
         }
         $history = $process === 'sidecast' ? intdiv(max(0, $now['history'] - $before['history']) * self::FACTOR, 1024) : 0;
         $grown = $now[$process]->kib - $before[$process]->kib;

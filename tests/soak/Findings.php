@@ -15,7 +15,10 @@ final class Findings
     public const ENDS = 'every process ended cleanly, but for those that were killed';
     public const DESCRIPTORS = 'descriptors of sidecast and nginx are back at the start value';
     public const MEMORY = 'memory of sidecast and nginx is back at the start value';
-    private const CHECKS = [self::ONCE, self::GAPS, self::OPEN, self::KEYS, self::SURVIVES, self::ENDS, self::DESCRIPTORS, self::MEMORY];
+    public const HAPPENED = 'all that was to happen did';
+    private const CHECKS = [
+        self::ONCE, self::GAPS, self::OPEN, self::KEYS, self::SURVIVES, self::ENDS, self::DESCRIPTORS, self::MEMORY, self::HAPPENED,
+    ];
     private const ENOUGH = 20;
     /** @var array<string, list<string>> */
     private array $found = [];

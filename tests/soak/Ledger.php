@@ -83,8 +83,10 @@ final class Ledger
     public function between(string $channel, int $after, int $until): iterable
     {
         $ids = $this->channels[$channel] ?? [];
-        for ($i = $this->place($ids, $after + 1); $i < count($ids) && $ids[$i] <= $until; $i++) {
-            yield $ids[$i];
+        for ($i = $this->place($ids, $after); $i < count($ids) && $ids[$i] <= $until; $i++) {
+            if ($ids[$i] !== $after) {
+                yield $ids[$i];
+            }
         }
     }
 

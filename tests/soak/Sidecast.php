@@ -103,6 +103,16 @@ final class Sidecast
         return array_combine($matches[1], array_map(intval(...), $matches[2]));
     }
 
+    /** Asks each worker for something: it makes its decoder's file then, and has it from then on. */
+    public function wakeWorkers(): void
+    {
+        for ($i = 0; $i < 8; $i++) {
+            $connection = $this->daemon->fastcgi();
+            $connection->request(FastCgi::params('', ['SIDECAST_ENDPOINT' => 'health']))->wait();
+            $connection->close();
+        }
+    }
+
     public function pid(): int
     {
         return $this->daemon->process->pid;

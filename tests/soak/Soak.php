@@ -19,7 +19,7 @@ final class Soak
     private const TROUBLE = 0.5;
     private const FIRST_LOAD = 0.2;
     private const OPTIONS = [
-        'history.messages' => '100000',
+        'history.messages' => '1000', // half an hour's half fills it, and nobody is away for as long as it lasts
         'hub.snapshot_interval' => '5s',
         'hub.drain' => '500ms',
         'publish.key_window' => '1min',
@@ -30,6 +30,11 @@ final class Soak
         'slow.close_after' => '10s',
         'channel "short"' => ['match' => 'short/*', 'history.messages' => '40', 'history.keep' => '4s'],
         'channel "bulk"' => ['match' => 'bulk/*', 'history.messages' => '40', 'history.keep' => '4s'],
+    ];
+    /** Without one of these the run would prove less than it says. */
+    private const HAPPENS = [
+        'restarts', 'kills', 'reloads of sidecast', 'reloads of nginx', 'publishers that crashed', 'acknowledged', 'pushed', 'deliveries', 'gaps',
+        'pauses', 'broken off', 'long away', 'left for good', 'starts of the check build', 'starts of the release build',
     ];
     private readonly World $world;
     private readonly Sidecast $sidecast;
@@ -61,10 +66,24 @@ final class Soak
         $breaks->next();
         $this->load($this->seconds * (1 - self::TROUBLE - self::FIRST_LOAD));
         $breaks->last();
-        $this->world->ledger->checkPublishers();
         $this->sidecast->stop();
+        $this->checkWhole();
         $this->world->figures->count('messages', $this->world->ledger->count());
         echo "{$this->world->figures}\n$breaks";
+    }
+
+    private function checkWhole(): void
+    {
+        $this->world->ledger->checkPublishers();
+        foreach (self::HAPPENS as $what) {
+            if ($this->world->figures->of($what) === 0) {
+                $this->findings->add(Findings::HAPPENED, "there were no $what");
+            }
+        }
+        $faults = preg_grep('/\[(alert|crit|emerg)\]|exited on signal|exited with code [^0]/', explode("\n", $this->stack->nginx()->log()));
+        if ($faults !== []) {
+            $this->findings->add(Findings::ENDS, 'nginx says ' . implode("\n", $faults));
+        }
     }
 
     /** Idle connections to sidecast end soon: what remains at a break is what leaked. */

@@ -84,6 +84,7 @@ final class StreamClient extends Client
     private function event(Event $event): void
     {
         if ($event->type === 'sidecast.open' && $this->cursor === null) {
+            $this->hasBegun = true;
             $this->trace->from = $this->start() === '' ? EventId::number($event->id) : null;
             $this->moveTo($event->id);
         } elseif ($event->type === 'sidecast.gap') {

@@ -18,8 +18,8 @@ final class Trace
     private array $first = [];
     /** @var list<array{index: int, after: int, since: float, channels: list<string>, all: bool, crashes: int, time: float}> */
     private array $gaps = [];
-    /** Crashes before it was there do not concern it. */
-    private readonly int $bornAfter;
+    /** Crashes before it got anything do not concern it. */
+    private ?int $bornAfter = null;
 
     /** @param list<string> $channels names and patterns */
     public function __construct(
@@ -28,7 +28,6 @@ final class Trace
         private readonly Ledger $ledger,
         private readonly Findings $findings
     ) {
-        $this->bornAfter = count($ledger->crashes);
         $this->cursorTime = microtime(true);
     }
 
@@ -52,6 +51,7 @@ final class Trace
 
     public function moveTo(int $cursor): void
     {
+        $this->bornAfter ??= count($this->ledger->crashes);
         $this->cursor = $cursor;
         $this->cursorTime = microtime(true);
     }
