@@ -75,11 +75,12 @@ abstract class Client
     /** @param list<string> $channels */
     protected function gap(?string $after, array $channels, bool $all): void
     {
-        $this->world->figures->count('gaps');
         if ($after === null) {
             $this->world->findings->add(Findings::GAPS, "$this->name has a cursor that could not be read: $this->cursor");
             return;
         }
+        $isOfCrash = EventId::number($after) < $this->world->ledger->boundary();
+        $this->world->figures->count($isOfCrash ? 'gaps after a crash' : 'gaps where history had moved on');
         $this->trace->gap(EventId::number($after), $channels, $all);
         $this->expectGap(true);
     }

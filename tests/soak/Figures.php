@@ -22,6 +22,7 @@ final class Figures
 
     public function __toString(): string
     {
+        ksort($this->counts);
         return implode(', ', array_map(static fn (string $what, int $count) => "$count $what", array_keys($this->counts), $this->counts));
     }
 }

@@ -19,16 +19,22 @@ final class Findings
     private const CHECKS = [
         self::ONCE, self::GAPS, self::OPEN, self::KEYS, self::SURVIVES, self::ENDS, self::DESCRIPTORS, self::MEMORY, self::HAPPENED,
     ];
-    private const ENOUGH = 20;
+    /** As many of each check are told, and as many in all end the run. */
+    private const TOLD = 5;
+    private const ENOUGH = 100;
+    private const LENGTH = 1500;
     /** @var array<string, list<string>> */
     private array $found = [];
     private int $count = 0;
 
     public function add(string $check, string $what): void
     {
-        $this->found[$check][] = $what;
-        fwrite(STDERR, "soak: $what\n");
-        if (++$this->count >= self::ENOUGH) {
+        $this->found[$check] ??= [];
+        if (count($this->found[$check]) < self::TOLD) {
+            $this->found[$check][] = substr($what, -self::LENGTH); // of a log the end says most
+            fwrite(STDERR, 'soak: ' . end($this->found[$check]) . "\n");
+        }
+        if (++$this->count === self::ENOUGH) {
             throw new \RuntimeException('enough was found');
         }
     }

@@ -106,6 +106,12 @@ final class Ledger
         return null;
     }
 
+    /** Those that somebody had seen, and that went with a crash; of channels of which history keeps little, also what it had let go of. */
+    public function lost(): int
+    {
+        return count(array_filter(array_keys($this->contents), fn (int $id) => $this->crashOf($id) !== null));
+    }
+
     /** Ids before it are from before a crash. */
     public function boundary(): int
     {

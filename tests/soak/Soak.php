@@ -33,8 +33,8 @@ final class Soak
     ];
     /** Without one of these the run would prove less than it says. */
     private const HAPPENS = [
-        'restarts', 'kills', 'reloads of sidecast', 'reloads of nginx', 'publishers that crashed', 'acknowledged', 'pushed', 'deliveries', 'gaps',
-        'pauses', 'broken off', 'long away', 'left for good', 'starts of the check build', 'starts of the release build',
+        'restarts', 'kills', 'reloads of sidecast', 'reloads of nginx', 'publishers that crashed', 'acknowledged', 'pushed', 'deliveries',
+        'gaps after a crash', 'gaps where history had moved on', 'pauses', 'broken off', 'long away', 'left for good', 'starts of the check build', 'starts of the release build',
     ];
     private readonly World $world;
     private readonly Sidecast $sidecast;
@@ -69,6 +69,7 @@ final class Soak
         $this->sidecast->stop();
         $this->checkWhole();
         $this->world->figures->count('messages', $this->world->ledger->count());
+        $this->world->figures->count('of them lost in a crash', $this->world->ledger->lost());
         echo "{$this->world->figures}\n$breaks";
     }
 
