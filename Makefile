@@ -7,6 +7,7 @@
 # make check-browser  the demo and sidecast.js in Chromium (needs chromium, node and npm)
 # make compose-check  the services of compose.yaml, built, started and tried (needs docker or podman)
 # make demo           the demo on http://127.0.0.1:$(PORT)/
+# make soak           all that happens to a server, for $(SOAK_SECONDS) seconds (with CI set, make check has 120 of it)
 # make bench          the measurements of bench/
 # make fuzz           each fuzz target for $(FUZZ_SECONDS) seconds (needs clang)
 # make install        under $(DESTDIR)$(PREFIX)
@@ -21,6 +22,7 @@ INSTALL ?= install
 PREFIX ?= /usr/local
 PORT ?= 8080
 FUZZ_SECONDS ?= 20
+SOAK_SECONDS ?= 1800
 CFLAGS ?= -O2 -g
 VERSION := 0.1.0
 
@@ -121,7 +123,7 @@ check-unit: unit-programs
 check:
 	scripts/deps.sh build run check
 	$(MAKE) unit-programs build/check/faults/faults build/check/sidecast build/sidecast tsan-programs $(if $(CI),fuzz-programs)
-	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit faults $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh lint unit faults $(if $(CI),fuzz) php-client php-client-server e2e e2e-workers tsan protocol recipes $(if $(CI),soak)
 
 lint:
 	tests/run.sh lint
@@ -129,6 +131,12 @@ lint:
 # In a real browser; needs chromium, node and npm besides, and takes over a minute.
 check-browser: build/check/sidecast
 	tests/run.sh browser
+
+# Clients that come and go, publishers that crash, reloads, restarts and kills; at the end the books are closed (tests/soak/Soak.php).
+soak:
+	scripts/deps.sh build run check
+	$(MAKE) build/sidecast build/check/sidecast
+	SOAK_SECONDS=$(SOAK_SECONDS) php tests/soak/run.php
 
 # Behind other front ends than nginx; they are installed if they are missing, and none is started as a service.
 check-frontends:
@@ -231,6 +239,6 @@ clean:
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
 
-.PHONY: all check check-browser check-faults check-frontends check-tsan check-unit compose-check unit-programs tsan-programs lint fuzz fuzz-programs demo bench install format deps clean
+.PHONY: all check check-browser check-faults check-frontends check-tsan check-unit compose-check unit-programs tsan-programs lint soak fuzz fuzz-programs demo bench install format deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:

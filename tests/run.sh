@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs groups of tests and says how many passed: tests/run.sh lint|unit|faults|fuzz|php-client|php-client-server|e2e|e2e-workers|tsan|protocol|recipes|browser|frontends …   (make check calls it)
+# Runs groups of tests and says how many passed: tests/run.sh lint|unit|faults|fuzz|php-client|php-client-server|e2e|e2e-workers|tsan|protocol|recipes|soak|browser|frontends …   (make check calls it)
 #
 # Counted are the checks of scripts/lint.sh, cmocka tests, fuzz targets (their corpus replayed, or a run of libFuzzer) and
 # PHPUnit tests. Everything runs, also after a failure. A program that passes takes one line, one that fails shows all it
@@ -149,6 +149,7 @@ for group in "$@"; do
     tsan) run_tsan ;;
     e2e-workers) SIDECAST_WORKERS=2 run_phpunit "e2e with 2 workers" tests/e2e/phpunit.xml ;;
     protocol) run_summed protocol php tests/protocol/run.php ;;
+    soak) SOAK_SECONDS=${SOAK_SECONDS:-120} run_summed soak php tests/soak/run.php ;;
     recipes) run_summed recipes php tests/recipes/run.php ;;
     frontends) run_frontends ;;
     browser) run_summed browser tests/browser/run.sh ;;

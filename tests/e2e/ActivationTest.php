@@ -398,6 +398,27 @@ final class ActivationTest extends EndToEndTestCase
         $this->stack->daemon->assertCleanEnd();
     }
 
+    /** nginx may take a connection out of its pool that has just been closed: for a GET it tries another, for a POST it does not. */
+    public function test_who_publishes_over_http_meets_no_connection_that_the_end_has_closed(): void
+    {
+        $daemon = $this->startPassed();
+        $nginx = $this->stack->nginx();
+        $client = $nginx->connect();
+        self::assertSame(202, $client->request('POST', '/publish?channel=news', [], 'before')->wait()->status);
+        $this->stack->poll('channel=news'); // leaves a connection in the pool
+        $worker = $nginx->workers()[0];
+        posix_kill($worker, SIGSTOP);
+        try {
+            // the worker sees this one first, and only then what was closed
+            $response = $client->request('POST', '/publish?channel=news', [], 'after');
+            $daemon->stop();
+            $daemon->start();
+        } finally {
+            posix_kill($worker, SIGCONT);
+        }
+        self::assertSame(202, $response->wait()->status);
+    }
+
     /** @param array<string, mixed> $options */
     private function startPassed(array $options = []): Daemon
     {

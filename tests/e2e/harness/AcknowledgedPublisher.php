@@ -14,8 +14,13 @@ final class AcknowledgedPublisher
     private int $number = 0;
     private float $sent = 0;
 
-    public function __construct(private readonly string $endpoint, private readonly string $name, private readonly string $channel = 'news')
-    {
+    /** @param string $rest what follows its name and number in the data */
+    public function __construct(
+        private readonly string $endpoint,
+        private readonly string $name,
+        private readonly string $channel = 'news',
+        private readonly string $rest = ''
+    ) {
     }
 
     /** Takes an answer that has come, and sends what is to be sent now. */
@@ -24,7 +29,7 @@ final class AcknowledgedPublisher
         $answer = $this->requester?->tryReceive();
         if ($answer) {
             if (preg_match('/^ok (\d+-\d+)$/', $answer[0], $match) === 1) {
-                $this->acknowledged[$match[1]] = $this->text();
+                $this->acknowledged[$match[1]] = $this->text() . $this->rest;
                 $this->number++;
             }
             $this->send();
@@ -41,7 +46,7 @@ final class AcknowledgedPublisher
 
     private function send(): void
     {
-        $this->requester->send($this->channel, $this->text(), json_encode(['key' => $this->text()], JSON_THROW_ON_ERROR));
+        $this->requester->send($this->channel, $this->text() . $this->rest, json_encode(['key' => $this->text()], JSON_THROW_ON_ERROR));
         $this->sent = Loop::now();
     }
 }

@@ -107,6 +107,10 @@ final class Nginx extends FrontEnd
                         fastcgi_param SIDECAST_CHANNELS granted/a,granted/b;
                         fastcgi_param SIDECAST_CLIENT from-nginx;
                     }
+                    location = /patterns {
+                        include snippets/sidecast-location.conf;
+                        fastcgi_param SIDECAST_PATTERNS **;
+                    }
                     location = /events.php {
                         include snippets/sidecast-page.conf;
                         include php.conf;

@@ -1,0 +1,43 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Sidecast\Soak;
+
+use Sidecast\EndToEnd\Loop;
+use Sidecast\EndToEnd\Stack;
+
+/** What all have in common; moves everybody on while somebody waits. */
+final class World
+{
+    public readonly Figures $figures;
+    public readonly Ledger $ledger;
+    public readonly Transfers $transfers;
+    /** @var list<callable(): void> called again and again */
+    public array $everybody = [];
+
+    public function __construct(public readonly Stack $stack, public readonly Findings $findings)
+    {
+        $this->figures = new Figures();
+        $this->ledger = new Ledger($findings);
+        $this->transfers = new Transfers($stack->nginx()->socket);
+    }
+
+    /** @param callable(): bool $happened */
+    public function until(callable $happened, string $event, float $seconds = 60): void
+    {
+        Loop::until(function () use ($happened): bool {
+            $this->transfers->pump();
+            foreach ($this->everybody as $moves) {
+                $moves();
+            }
+            return $happened();
+        }, $event, $seconds);
+    }
+
+    public function pass(float $seconds): void
+    {
+        $end = Loop::now() + $seconds;
+        $this->until(static fn () => Loop::now() >= $end, 'time to pass', $seconds + 60);
+    }
+}
