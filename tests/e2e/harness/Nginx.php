@@ -9,14 +9,12 @@ use PHPUnit\Framework\Assert;
 /** nginx with the project's own snippets, on a unix socket in the private directory. */
 final class Nginx extends FrontEnd
 {
-    public readonly string $socket;
     public readonly string $accessLog;
     private readonly string $config;
 
     public function __construct(string $directory, Daemon $daemon, Fpm $fpm)
     {
         parent::__construct($directory, $daemon, $fpm);
-        $this->socket = "$directory/http.sock";
         $this->accessLog = "$directory/access.log";
         $this->config = "$directory/nginx.conf";
     }
@@ -113,10 +111,10 @@ final class Nginx extends FrontEnd
                         include snippets/sidecast-publish.conf;
                         fastcgi_param SIDECAST_PUBLISH **;
                     }
-                    location = /publish/token {
+                    location = /publish-token {
                         include snippets/sidecast-publish.conf;
                     }
-                    location = /publish/orders {
+                    location = /publish-orders {
                         include snippets/sidecast-publish.conf;
                         fastcgi_param SIDECAST_PUBLISH orders/*;
                     }
