@@ -3,7 +3,7 @@
 # make check-unit     those that need nothing but a C compiler and the libraries
 # make check-faults   every call that can lack memory or descriptors, in the whole daemon, takes minutes (make check: as many as fit in 40 s)
 # make check-tsan     what threads share, under ThreadSanitizer
-# make check-frontends  what docs/front-ends.md says of Apache, HAProxy, lighttpd and Caddy (installs them)
+# make check-frontends  what docs/front-ends.md says of HAProxy, Apache, lighttpd, Caddy and h2o (installs them)
 # make check-browser  the demo and sidecast.js in Chromium (needs chromium, node and npm)
 # make compose-check  the services of compose.yaml, built, started and tried (needs docker or podman)
 # make demo           the demo on http://127.0.0.1:$(PORT)/

@@ -8,15 +8,15 @@
 struct buffer;
 struct framing;
 
-/* {"error": code, "message": text} with the problem's status. */
+/* {"error": code, "message": text} with the problem's status, or its headers alone. */
 struct buffer *answer_problem(const struct framing *framing, uint16_t request_id, const struct problem *problem);
 /*
  * A condition that passes. EventSource gives up for good on anything but 200, so an event stream gets 200, `retry:` and its end; a long-poll
  * 503 with Retry-After.
  */
 struct buffer *answer_refusal(const struct framing *framing, uint16_t request_id, enum request_transport transport, int64_t retry_ms);
-/* 200 and `ok`. */
-struct buffer *answer_health(const struct framing *framing, uint16_t request_id);
+/* 200 and `ok`, which HEAD is spared. */
+struct buffer *answer_health(const struct framing *framing, uint16_t request_id, enum request_method method);
 /* OPTIONS: 204 with Allow. */
 struct buffer *answer_options(const struct framing *framing, uint16_t request_id, enum request_endpoint endpoint);
 /* 202: `json` says what became of what was to be published. */

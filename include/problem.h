@@ -7,6 +7,7 @@ struct problem {
     const char *code;     /* stable, lower_case_words; a constant */
     const char *allow;    /* with 405: the methods that are; a constant */
     char message[192];    /* what was expected or what to do; UTF-8, never the client's own bytes */
+    _Bool without_body;   /* told by headers alone: HEAD asks for no more (RFC 3875, 4.3.3) */
 };
 
 /* Fills `problem`, cutting a long message; always false, so that a check can `return problem_set(...)`. */

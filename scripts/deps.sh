@@ -47,6 +47,7 @@ frontends command apache2 apache2-bin
 frontends command haproxy haproxy
 frontends command lighttpd lighttpd
 frontends command caddy caddy
+frontends command h2o h2o
 TABLE
 }
 

@@ -49,7 +49,8 @@ struct buffer *answer_problem(const struct framing *framing, uint16_t request_id
         text_append_format(&headers, "Allow: %s\r\n", problem->allow);
     if (problem->status == 401)
         text_append_string(&headers, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"); /* RFC 6750, section 3 */
-    append_error(&body, problem->code, problem->message);
+    if (!problem->without_body)
+        append_error(&body, problem->code, problem->message);
     return whole(framing, request_id, &headers, &body);
 }
 
@@ -86,10 +87,10 @@ struct buffer *answer_published(const struct framing *framing, uint16_t request_
     return framing->whole(request_id, span_of("Status: 202 Accepted\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"), json);
 }
 
-struct buffer *answer_health(const struct framing *framing, uint16_t request_id)
+struct buffer *answer_health(const struct framing *framing, uint16_t request_id, enum request_method method)
 {
     return framing->whole(request_id, span_of("Status: 200 OK\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"),
-                          span_of("ok\n"));
+                          span_of(method == METHOD_HEAD ? "" : "ok\n"));
 }
 
 struct buffer *answer_options(const struct framing *framing, uint16_t request_id, enum request_endpoint endpoint)

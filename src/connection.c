@@ -256,8 +256,8 @@ void connection_answer_problem(struct connection *connection, const struct probl
     connection_answer_take(connection, answer_problem(&framing_fastcgi, connection->subscriber.request_id, problem));
 }
 
-static const struct problem body_too_large = {413, "body_too_large", NULL, "The request's body must not be above fastcgi.max_body."};
-static const struct problem params_too_large = {431, "request_too_large", NULL, "The request's headers and parameters must not be above 65536 bytes."};
+static const struct problem body_too_large = {413, "body_too_large", NULL, "The request's body must not be above fastcgi.max_body.", false};
+static const struct problem params_too_large = {431, "request_too_large", NULL, "The request's headers and parameters must not be above 65536 bytes.", false};
 
 static void refuse(struct connection *connection, enum request_transport transport)
 {
@@ -308,19 +308,22 @@ static void decide(struct connection *connection, char *const *params)
     struct request request;
     struct problem problem;
     bool is_good = request_parse(&request, params, worker->settings, &problem);
+    const char *method = request_param(params, "REQUEST_METHOD");
 
     if (is_good && request.method == METHOD_OPTIONS)
         connection_answer_take(connection, answer_options(&framing_fastcgi, request_id, request.endpoint));
     else if (is_good && request.endpoint == ENDPOINT_HEALTH)
-        connection_answer_take(connection, answer_health(&framing_fastcgi, request_id));
+        connection_answer_take(connection, answer_health(&framing_fastcgi, request_id, request.method));
     else if (is_good && request.endpoint == ENDPOINT_PUBLISH)
         publishing_decide(connection, params);
     else if (is_good && authorize(worker, &request, params, &problem))
         subscribe(connection, &request);
     else if (problem.status >= 500)
         refuse_for_lack(connection, request.transport);
-    else
+    else {
+        problem.without_body = method && strcmp(method, "HEAD") == 0;
         connection_answer_problem(connection, &problem);
+    }
     request_finish(&request);
 }
 

@@ -10,6 +10,7 @@ _Bool problem_set(struct problem *problem, int status, const char *code, const c
     problem->status = status;
     problem->code = code;
     problem->allow = NULL;
+    problem->without_body = 0;
     va_start(arguments, format);
     vsnprintf(problem->message, sizeof problem->message, format, arguments);
     va_end(arguments);

@@ -108,11 +108,24 @@ static void a_refused_poll_is_503_with_whole_seconds_rounded_up(void **state)
 
 static void health_is_200_ok(void **state)
 {
-    const char *text = text_of(answer_health(&framing_fastcgi, 1));
+    const char *text = text_of(answer_health(&framing_fastcgi, 1, METHOD_GET));
 
     (void)state;
     assert_starts(text, "Status: 200 OK\r\nContent-Type: text/plain\r\n");
     assert_holds(text, "\r\n\r\nok\n");
+}
+
+static void what_head_asks_for_has_no_body(void **state)
+{
+    struct problem problem;
+
+    (void)state;
+    (void)problem_set(&problem, 403, "not_allowed", "No.");
+    problem.without_body = true;
+    assert_string_equal(text_of(answer_problem(&framing_fastcgi, 1, &problem)),
+                        "Status: 403 Forbidden\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\r\n");
+    assert_string_equal(text_of(answer_health(&framing_fastcgi, 1, METHOD_HEAD)),
+                        "Status: 200 OK\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n\r\n");
 }
 
 static void options_is_204_with_the_methods(void **state)
@@ -160,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_refused_stream_is_200_with_a_retry_and_no_event),
         cmocka_unit_test(a_refused_poll_is_503_with_whole_seconds_rounded_up),
         cmocka_unit_test(health_is_200_ok),
+        cmocka_unit_test(what_head_asks_for_has_no_body),
         cmocka_unit_test(options_is_204_with_the_methods),
         cmocka_unit_test(what_was_published_is_202_with_its_json),
         cmocka_unit_test(unavailable_is_503_with_the_time_and_the_reason),

@@ -195,11 +195,11 @@ final class ActivationTest extends EndToEndTestCase
     }
 
     /** A part of them is back before the old process has gone. */
-    public function test_event_sources_behind_nginx_miss_nothing_in_silence_across_a_restart(): void
+    public function test_event_sources_behind_a_front_end_miss_nothing_in_silence_across_a_restart(): void
     {
         $daemon = $this->startPassed(['hub.drain' => '400ms', 'sse.retry' => '400ms', 'history.messages' => '100000']);
-        $nginx = $this->stack->nginx();
-        $clients = array_map(static fn () => new EventSource($nginx, 'channel=news'), range(1, 300));
+        $frontEnd = $this->stack->frontEnd();
+        $clients = array_map(static fn () => new EventSource($frontEnd, 'channel=news'), range(1, 300));
         $publisher = null;
         $live = static function (callable $isEnough, string $what) use ($clients, &$publisher): void {
             Loop::until(static function () use ($clients, &$publisher, $isEnough): bool {
@@ -228,7 +228,7 @@ final class ActivationTest extends EndToEndTestCase
 
         self::assertGreaterThan(100, count($acknowledged));
         foreach ($clients as $number => $client) {
-            self::assertLessThan(1000, $client->longestRetry, "client $number met nobody, and nginx answered");
+            self::assertLessThan(1000, $client->longestRetry, "client $number met nobody, and the front end answered");
             $this->assertIdsIncrease($client->events);
             foreach ($acknowledged as $id => $data) {
                 if (!$client->knowsOf((string) $id)) {
@@ -238,7 +238,11 @@ final class ActivationTest extends EndToEndTestCase
         }
     }
 
-    /** With history that comes over the restart, what was acknowledged is there for each client once, in order, and no gap is told. */
+    /**
+     * With history that comes over the restart, what was acknowledged is there for each client once, in order, and no gap is told.
+     *
+     * @group not-apache
+     */
     public function test_two_thousand_clients_have_what_was_acknowledged_once_across_a_restart(): void
     {
         mkdir($state = "{$this->prepare()->directory}/state", 0700);
@@ -246,7 +250,7 @@ final class ActivationTest extends EndToEndTestCase
         $daemon->configure(['hub.drain' => '400ms', 'sse.retry' => '400ms', 'hub.state_dir' => $state, 'history.messages' => '10000']);
         $daemon->passed = PassedSockets::of($daemon);
         $daemon->start();
-        $crowd = new Crowd(2000, $this->stack->nginx()->socket, '/events?channel=news', static fn () => []);
+        $crowd = new Crowd(2000, $this->stack->frontEnd(), '/events?channel=news', static fn () => []);
         $crowd->until(static fn (CrowdMember $member) => $member->others === ['sidecast.open'], 'all to be in');
         $publisher = new AcknowledgedPublisher($daemon->confirmEndpoint(), 'm');
         $next = 0;

@@ -117,6 +117,33 @@ final class ErrorsTest extends EndToEndTestCase
         self::assertSame(200, $this->stack->request('HEAD', '/events?channel=news/1', ['Accept' => $accept])->wait()->status);
     }
 
+    /** RFC 3875, 4.3.3; HAProxy makes a 502 of an answer that has one. */
+    public function test_nothing_that_head_asks_for_has_a_body(): void
+    {
+        $rows = [
+            [200, 'channel=news/1', []],
+            [200, '', ['SIDECAST_ENDPOINT' => 'health']],
+            [400, '', []],
+            [403, 'channel=secret', ['SIDECAST_CHANNELS' => 'news/1']],
+            [401, 'channel=news/1', ['HTTP_AUTHORIZATION' => 'Bearer abc']],
+            [404, '', ['SIDECAST_ENDPOINT' => 'nothing']],
+            [405, '', ['SIDECAST_ENDPOINT' => 'publish']],
+        ];
+        foreach ($rows as [$status, $query, $params]) {
+            $answers = [];
+            foreach ($status === 405 ? ['HEAD', 'DELETE'] : ['HEAD', 'GET'] as $method) {
+                $params['REQUEST_METHOD'] = $method;
+                $response = $this->stack->daemon->fastcgi()->request(FastCgi::params($query, $params));
+                $response->waitForHead();
+                $answers[$method] = [$response->status, $response->header('Content-Type'), $response->header('Allow')];
+                if ($method === 'HEAD') {
+                    self::assertSame([$status, ''], [$response->wait()->status, $response->body]);
+                }
+            }
+            self::assertSame(...array_values($answers));
+        }
+    }
+
     public function test_a_body_above_the_limit_is_refused(): void
     {
         $response = $this->stack->request('POST', '/events?channel=news/1', [], str_repeat('x', 2000))->wait();

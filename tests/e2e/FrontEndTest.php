@@ -63,15 +63,16 @@ final class FrontEndTest extends EndToEndTestCase
         $this->start();
         $frontEnd = $this->stack->frontEnd();
         $none = $this->stack->daemon->openSockets();
-        $this->stack->poll('channel=news');
-        if (!$frontEnd::KEEPS) {
+        $poll = fn () => $this->stack->request('GET', ($frontEnd::KEEPS ?? '/events') . '?channel=news', ['Accept' => 'application/json'])->wait();
+        self::assertSame(200, $poll()->status);
+        if ($frontEnd::KEEPS === null) {
             $this->eventually('the connection to be closed', fn () => array_diff($this->stack->daemon->openSockets(), $none) === []);
             return;
         }
         for ($i = 0; $i < 5; $i++) {
             // one more may be there for a moment, where the front end looks whether sidecast is
             $this->eventually('one connection to be kept', fn () => count(array_diff($this->stack->daemon->openSockets(), $none)) === 1);
-            $this->stack->poll('channel=news');
+            self::assertSame(200, $poll()->status);
         }
     }
 

@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** A PHP page with a session decides who listens; real php-fpm, real nginx, the project's snippets. */
+/**
+ * A PHP page with a session decides who listens; real php-fpm, real nginx, the project's snippets.
+ *
+ * @group nginx
+ */
 final class HandoffTest extends EndToEndTestCase
 {
     private const PAGE = '/events.php';

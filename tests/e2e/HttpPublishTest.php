@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** Publishing by HTTP, through the snippet in a real nginx and in raw FastCGI. */
+/** Publishing by HTTP, through the snippet in a real front end and in raw FastCGI. */
 final class HttpPublishTest extends EndToEndTestCase
 {
     protected const SHARED = ['publish.max_bytes' => '64KiB'];
@@ -170,7 +170,7 @@ final class HttpPublishTest extends EndToEndTestCase
     {
         $secret = Token::keyFile("{$this->prepare()->directory}/secret", Token::SECRET);
         $this->stack->daemon->start(['token.secret_file' => $secret]);
-        $post = fn (string $query, array $headers = []) => $this->stack->request('POST', "/publish/token?$query", $headers, 'x')->wait();
+        $post = fn (string $query, array $headers = []) => $this->stack->request('POST', "/publish-token?$query", $headers, 'x')->wait();
         $bearer = static fn (string $token) => ['Authorization' => "Bearer $token"];
 
         $orders = Token::make(['publish' => ['orders/*']]);
@@ -191,14 +191,14 @@ final class HttpPublishTest extends EndToEndTestCase
 
     public function test_only_what_the_front_end_grants_may_be_published(): void
     {
-        self::assertSame(202, $this->stack->request('POST', '/publish/orders?channel=orders/7', [], 'x')->wait()->status);
+        self::assertSame(202, $this->stack->request('POST', '/publish-orders?channel=orders/7', [], 'x')->wait()->status);
         $before = $this->stack->now();
-        foreach (['/publish/orders?channel=news', '/publish/orders?channel=orders/7&channel=news'] as $uri) {
+        foreach (['/publish-orders?channel=news', '/publish-orders?channel=orders/7&channel=news'] as $uri) {
             $response = $this->stack->request('POST', $uri, [], 'x')->wait();
             self::assertSame([403, 'not_allowed'], [$response->status, $response->json()['error']]);
         }
         $batch = '[{"channel":"orders/7","data":1},{"channels":["orders/8","news"],"data":1}]';
-        self::assertSame(403, $this->stack->request('POST', '/publish/orders', self::JSON, $batch)->wait()->status);
+        self::assertSame(403, $this->stack->request('POST', '/publish-orders', self::JSON, $batch)->wait()->status);
         foreach ([[], ['SIDECAST_PUBLISH' => ''], ['SIDECAST_PUBLISH' => 'news'], ['HTTP_SIDECAST_PUBLISH' => '**']] as $params) {
             self::assertSame(403, $this->raw('channel=orders/7', 'x', $params)->wait()->status);
         }
@@ -272,18 +272,19 @@ final class HttpPublishTest extends EndToEndTestCase
         $client->expect($data);
     }
 
-    public function test_nginx_refuses_what_is_above_its_own_limit(): void
+    public function test_what_is_above_the_limit_of_the_front_end_is_refused(): void
     {
         self::assertSame(413, $this->request('channel=a', str_repeat('x', (1 << 20) + 1))->status);
     }
 
     /** @testWith ["large"]
      *            ["unbuffered"]
+     * @group not-apache
      */
-    public function test_too_large_a_body_is_told_through_nginx(string $location): void
+    public function test_too_large_a_body_is_told_through_the_front_end(string $location): void
     {
         foreach ([(1 << 20) + 1, 20 << 20] as $size) {
-            $connection = $this->stack->nginx()->connect();
+            $connection = $this->stack->frontEnd()->connect();
             $response = $connection->request('POST', "/publish/$location?channel=a", [], str_repeat('x', $size))->wait();
             self::assertSame([413, 'body_too_large'], [$response->status, $response->json()['error']]);
             self::assertFalse($response->cut);
@@ -292,14 +293,15 @@ final class HttpPublishTest extends EndToEndTestCase
         self::assertSame(413, $this->stack->request('POST', "/publish/$location?channel=a", [], str_repeat('x', 65537))->wait()->status);
     }
 
+    /** @group nginx */
     public function test_too_large_a_body_is_told_before_it_is_there(): void
     {
-        $connection = $this->stack->nginx()->connect();
+        $connection = $this->stack->frontEnd()->connect();
         $response = $connection->request('POST', '/publish/unbuffered?channel=a', ['Content-Length' => (string) (50 << 20)], str_repeat('x', 100000));
         self::assertSame(413, $response->wait()->status);
         $connection->close();
 
-        $connection = $this->stack->nginx()->connect();
+        $connection = $this->stack->frontEnd()->connect();
         $chunk = str_repeat('x', 1 << 20);
         $response = $connection->request('POST', '/publish/unbuffered?channel=a', ['Transfer-Encoding' => 'chunked']);
         $connection->send(dechex(1 << 20) . "\r\n$chunk\r\n" . dechex(1 << 20) . "\r\n$chunk\r\n");
@@ -310,7 +312,7 @@ final class HttpPublishTest extends EndToEndTestCase
     {
         foreach (['', '/unbuffered'] as $location) {
             [$channel, $client] = $this->listener();
-            $connection = $this->stack->nginx()->connect();
+            $connection = $this->stack->frontEnd()->connect();
             $response = $connection->request('POST', "/publish$location?channel=$channel", ['Transfer-Encoding' => 'chunked']);
             $connection->send("5\r\nHello\r\n0\r\n\r\n");
             self::assertSame(202, $response->wait()->status, $response->body);
@@ -326,11 +328,11 @@ final class HttpPublishTest extends EndToEndTestCase
         $this->start();
         $client = $this->stack->listen('channel=news');
         $client->opened();
-        $nginx = $this->stack->nginx();
+        $frontEnd = $this->stack->frontEnd();
         $this->publish('channel=other', 'warm');
-        $sockets = count($this->stack->daemon->openSockets()); // listeners, the client, and the one that nginx keeps
+        $sockets = count($this->stack->daemon->openSockets()); // listeners, the client, and the one that the front end keeps
         for ($i = 0; $i < 20; $i++) {
-            $connection = $nginx->connect();
+            $connection = $frontEnd->connect();
             $connection->request('POST', "/publish$location?channel=news", ['Content-Length' => '100000'], str_repeat('x', 50000 + $i));
             $connection->close();
         }

@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** The snippets that users include, in a real nginx. */
+/**
+ * The snippets that users include, in a real nginx.
+ *
+ * @group nginx
+ */
 final class NginxTest extends EndToEndTestCase
 {
     public function test_a_reload_leaves_streams_alone(): void

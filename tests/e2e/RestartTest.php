@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** Ends, restarts and reloads: clients lose nothing that could be kept, and are told of what could not. */
+/**
+ * Ends, restarts and reloads: clients lose nothing that could be kept, and are told of what could not.
+ *
+ * @group front-end
+ */
 final class RestartTest extends EndToEndTestCase
 {
     protected const SHARED = null;
@@ -86,7 +90,7 @@ final class RestartTest extends EndToEndTestCase
         self::assertContains($poll->wait()->status, [200, 503]);
         self::assertSame(['app' => 0, 'protocol' => FastCgi::REQUEST_COMPLETE], $raw->waitForEnd());
         $this->stack->daemon->assertCleanEnd();
-        self::assertStringNotContainsString('prematurely closed', $this->stack->nginx()->log());
+        self::assertStringNotContainsString('prematurely closed', $this->stack->frontEnd()->log());
         self::assertFileDoesNotExist($this->stack->daemon->publishSocket);
     }
 

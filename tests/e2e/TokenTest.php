@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** Tokens, from those who make them to the stream that ends with them, through nginx with the project's snippets. */
+/**
+ * Tokens, from those who make them to the stream that ends with them, through a front end with the project's snippets.
+ *
+ * @group front-end
+ */
 final class TokenTest extends EndToEndTestCase
 {
     protected const SHARED = null;
@@ -116,12 +120,16 @@ final class TokenTest extends EndToEndTestCase
         self::assertSame([401, 'token_expired'], [$response->status, $response->json()['error']]);
     }
 
-    /** A token needs no PHP: while php-fpm is away two thousand clients come back, each with its own, and miss nothing. */
+    /**
+     * A token needs no PHP: while php-fpm is away two thousand clients come back, each with its own, and miss nothing.
+     *
+     * @group not-apache
+     */
     public function test_two_thousand_clients_come_back_while_php_is_away(): void
     {
         $this->startWithSecret(['sse.max_age' => '2s', 'sse.retry' => '300ms']);
         $this->stack->fpm()->stop();
-        $crowd = new Crowd(2000, $this->stack->nginx()->socket, '/events', static fn (int $number) => [
+        $crowd = new Crowd(2000, $this->stack->frontEnd(), '/events', static fn (int $number) => [
             'Cookie' => 'sidecast_token=' . Token::make(['channels' => ['news'], 'sub' => "user-$number", 'exp' => time() + 600]),
         ]);
         $crowd->until(static fn (CrowdMember $member) => $member->others === ['sidecast.open'], 'all to be in');
@@ -209,6 +217,7 @@ final class TokenTest extends EndToEndTestCase
         self::assertStringNotContainsString('too short', $stack->daemon->process->err->text);
     }
 
+    /** @group nginx */
     public function test_no_log_ever_holds_a_token(): void
     {
         $this->startWithSecret(['log.level' => 'debug']);

@@ -8,7 +8,7 @@ namespace Sidecast\EndToEnd;
 final class Caddy extends FrontEnd
 {
     public const TELLS_OF_LEAVING = false;
-    public const KEEPS = false;
+    public const KEEPS = null;
 
     protected static function takeAddress(string $directory): string
     {

@@ -20,7 +20,7 @@ final class Crowd
     private array $running = [];
 
     /** @param callable(int): array<string, string> $headers what each sends */
-    public function __construct(int $count, private readonly string $socket, private readonly string $uri, callable $headers)
+    public function __construct(int $count, private readonly FrontEnd $frontEnd, private readonly string $uri, callable $headers)
     {
         $this->multi = curl_multi_init();
         $this->members = array_map(static fn (int $number) => new CrowdMember($headers($number)), range(1, $count));
@@ -67,9 +67,9 @@ final class Crowd
 
     private function connect(CrowdMember $member): void
     {
-        $member->transfer = curl_init("http://localhost$this->uri");
+        $member->transfer = curl_init($this->frontEnd->url($this->uri));
         curl_setopt_array($member->transfer, [
-            CURLOPT_UNIX_SOCKET_PATH => $this->socket,
+            CURLOPT_UNIX_SOCKET_PATH => $this->frontEnd->socket(),
             CURLOPT_HTTPHEADER => $member->begin(),
             CURLOPT_WRITEFUNCTION => static fn ($handle, string $bytes): int => $member->takes($bytes),
         ]);

@@ -6,7 +6,7 @@ namespace Sidecast\EndToEnd;
 
 use PHPUnit\Framework\Assert;
 
-/** Listens through nginx as a browser does: when a stream ends it comes back after its `retry`, with the id of its last event. */
+/** Listens through the front end as a browser does: when a stream ends it comes back after its `retry`, with the id of its last event. */
 final class EventSource
 {
     /** @var list<Event> */
@@ -18,7 +18,7 @@ final class EventSource
     private ?EventStream $stream = null;
     private float $comesBack = 0;
 
-    public function __construct(private readonly Nginx $nginx, private readonly string $query)
+    public function __construct(private readonly FrontEnd $frontEnd, private readonly string $query)
     {
     }
 
@@ -64,7 +64,7 @@ final class EventSource
     private function connect(): void
     {
         $headers = ['Accept' => 'text/event-stream'] + ($this->cursor === '' ? [] : ['Last-Event-ID' => $this->cursor]);
-        $connection = $this->nginx->connect();
+        $connection = $this->frontEnd->connect();
         $this->stream = new EventStream($connection, $connection->request('GET', Nginx::EVENTS . "?$this->query", $headers));
         $this->connects++;
     }

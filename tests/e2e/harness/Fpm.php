@@ -28,6 +28,7 @@ final class Fpm
             [pages]
             $identity
             listen = $this->socket
+            listen.mode = 0666
             pm = static
             pm.max_children = 2
             catch_workers_output = yes

@@ -13,8 +13,8 @@ abstract class FrontEnd
     public const EVENTS = '/events';
     /** It tells the daemon at once that a client has left; else the daemon notices at its next write. */
     public const TELLS_OF_LEAVING = true;
-    /** It keeps connections to the daemon for the next request. */
-    public const KEEPS = true;
+    /** Where it keeps connections to the daemon for the next request. */
+    public const KEEPS = self::EVENTS;
     /** It answers an event stream with 200 while the daemon is away. */
     public const STANDS_IN = true;
     /** Options that the daemon needs behind it. */
@@ -61,6 +61,18 @@ abstract class FrontEnd
         return new HttpConnection($this->address);
     }
 
+    /** The URL for curl, with its socket. */
+    public function url(string $uri): string
+    {
+        return ($this->socket() === null ? str_replace('tcp:', 'http:', $this->address) : 'http://localhost') . $uri;
+    }
+
+    /** The path of the unix socket that it listens on; null: it listens on TCP. */
+    public function socket(): ?string
+    {
+        return str_starts_with($this->address, 'unix://') ? substr($this->address, strlen('unix://')) : null;
+    }
+
     public function log(): string
     {
         return $this->process->err->text;
@@ -85,11 +97,21 @@ abstract class FrontEnd
         return 'tcp://' . stream_socket_get_name($server, false);
     }
 
-    /** The snippet of docs/front-ends.md that is marked with this word, with its paths moved into the private directory. */
-    protected function snippet(string $word): string
+    /** The first snippet of docs/front-ends.md that is marked with this word, with its paths moved into the private directory. */
+    protected function snippet(string $word, int $skip = 0): string
     {
         $text = file_get_contents(dirname(__DIR__, 3) . '/docs/front-ends.md');
-        Assert::assertSame(1, preg_match("/^```$word\n(.*?)^```$/ms", $text, $match), "a block `$word` in docs/front-ends.md");
-        return strtr($match[1], ['/run/sidecast/fastcgi.sock' => $this->daemon->socket, '/etc/sidecast' => $this->directory]);
+        preg_match_all("/^```$word\n(.*?)^```$/ms", $text, $matches);
+        Assert::assertArrayHasKey($skip, $matches[1], "a block `$word` in docs/front-ends.md");
+        return strtr($matches[1][$skip], ['/run/sidecast/fastcgi.sock' => $this->daemon->socket, '/etc/sidecast' => $this->directory]);
+    }
+
+    /** The second one, for publishing: as it is, with a narrower grant, and without one, each with a name of its own. */
+    protected function publishSnippets(string $word): string
+    {
+        $text = $this->snippet($word, 1);
+        $orders = str_replace(['/publish', 'sidecast-publish', '**'], ['/publish-orders', 'sidecast-publish-orders', 'orders/*'], $text);
+        $token = str_replace(['/publish', 'sidecast-publish'], ['/publish-token', 'sidecast-publish-token'], $text);
+        return $text . $orders . preg_replace('/^.*SIDECAST_PUBLISH.*\n/m', '', $token, -1);
     }
 }

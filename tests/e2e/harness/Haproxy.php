@@ -7,7 +7,7 @@ namespace Sidecast\EndToEnd;
 /** HAProxy with the snippet of docs/front-ends.md. */
 final class Haproxy extends FrontEnd
 {
-    public const KEEPS = false;
+    public const KEEPS = null;
 
     protected function command(): array
     {
@@ -16,10 +16,11 @@ final class Haproxy extends FrontEnd
 
     protected function configure(): void
     {
+        $pages = dirname(__DIR__) . '/pages';
         file_put_contents("$this->directory/stream-away.http", $this->snippet('http'));
         file_put_contents("$this->directory/haproxy.conf", <<<CONF
             global
-                maxconn 1000
+                maxconn 5000
                 log stderr format raw local0 notice
             defaults
                 mode http
@@ -32,8 +33,19 @@ final class Haproxy extends FrontEnd
                 bind unix@$this->directory/http.sock
                 use_backend granted if { path /granted }
                 use_backend kept if { path /kept }
+                use_backend php if { path_end .php }
+                use_backend sidecast-publish if { path /publish } || { path_beg /publish/ }
+                use_backend sidecast-publish-orders if { path /publish-orders }
+                use_backend sidecast-publish-token if { path /publish-token }
                 default_backend sidecast
             {$this->snippet('haproxy')}
+            {$this->publishSnippets('haproxy')}
+            fcgi-app php
+                docroot $pages
+                set-param SIDECAST_PUBLISH {$this->daemon->publishEndpoint()}
+            backend php
+                use-fcgi-app php
+                server php unix@{$this->fpm->socket} proto fcgi
             fcgi-app granted
                 docroot /
                 no option keep-conn

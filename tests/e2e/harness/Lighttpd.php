@@ -8,7 +8,7 @@ namespace Sidecast\EndToEnd;
 final class Lighttpd extends FrontEnd
 {
     public const TELLS_OF_LEAVING = false;
-    public const KEEPS = false;
+    public const KEEPS = null;
     public const STANDS_IN = false;
 
     protected function command(): array
@@ -21,6 +21,8 @@ final class Lighttpd extends FrontEnd
         file_put_contents("$this->directory/lighttpd.conf", <<<CONF
             server.document-root = "$this->directory"
             server.bind = "$this->directory/http.sock"
+            server.max-fds = 8192
+            server.max-connections = 4000
             server.modules = ()
             {$this->snippet('lighttpd')}
             \$HTTP["url"] == "/granted" {

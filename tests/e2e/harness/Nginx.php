@@ -9,7 +9,6 @@ use PHPUnit\Framework\Assert;
 /** nginx with the project's own snippets, on a unix socket in the private directory. */
 final class Nginx extends FrontEnd
 {
-    public readonly string $socket;
     /** Of a server with nginx's own limits, and little patience. */
     public readonly string $strictSocket;
     public readonly string $accessLog;
@@ -18,7 +17,6 @@ final class Nginx extends FrontEnd
     public function __construct(string $directory, Daemon $daemon, Fpm $fpm)
     {
         parent::__construct($directory, $daemon, $fpm);
-        $this->socket = "$directory/http.sock";
         $this->strictSocket = "$directory/strict.sock";
         $this->accessLog = "$directory/access.log";
         $this->config = "$directory/nginx.conf";
@@ -120,10 +118,10 @@ final class Nginx extends FrontEnd
                         include snippets/sidecast-publish.conf;
                         fastcgi_param SIDECAST_PUBLISH **;
                     }
-                    location = /publish/token {
+                    location = /publish-token {
                         include snippets/sidecast-publish.conf;
                     }
-                    location = /publish/orders {
+                    location = /publish-orders {
                         include snippets/sidecast-publish.conf;
                         fastcgi_param SIDECAST_PUBLISH orders/*;
                     }

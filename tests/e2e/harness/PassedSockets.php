@@ -17,6 +17,7 @@ final class PassedSockets
     {
         $passed = new self();
         $passed->listen('fastcgi', "unix://$daemon->socket");
+        chmod($daemon->socket, 0666); // for front ends that run as another user
         $passed->listen('publish', "unix://$daemon->publishSocket");
         $passed->listen('confirm', "unix://$daemon->confirmSocket");
         return $passed;
