@@ -20,7 +20,7 @@ final class World
     {
         $this->figures = new Figures();
         $this->ledger = new Ledger($findings);
-        $this->transfers = new Transfers($stack->nginx()->socket);
+        $this->transfers = new Transfers((string) $stack->nginx()->socket());
     }
 
     /** @param callable(): bool $happened */
