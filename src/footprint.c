@@ -30,7 +30,7 @@ enum {
     ZMQ_PEER_BYTES = 64 * 1024,      /* a connection: session, engine, pipes with 256 places each */
 };
 
-/* What the allocator loses between blocks. Nothing says that it is not more; measured is less. */
+/* What the allocator loses between blocks: an assumption, nothing says that it is not more. */
 #define FRAGMENTATION 1.25
 
 static double larger(double a, double b)
