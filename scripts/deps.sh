@@ -36,6 +36,7 @@ check command phpunit phpunit
 check file /usr/share/php/Psr/Log/autoload.php php-psr-log
 check file /usr/lib/php/*/curl.so php-curl
 check command curl curl
+check command systemd-socket-activate systemd
 fuzz command clang clang
 fuzz file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-dev
 bench file /usr/lib/nginx/modules/ngx_nchan_module.so libnginx-mod-nchan

@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** A client that means harm: HTTP that is broken, too large, too slow or not what was asked for. */
+/**
+ * A client that means harm: HTTP that is broken, too large, too slow or not what was asked for.
+ *
+ * @group hostile
+ */
 final class HostileClientTest extends HostileClientTestCase
 {
     /** @dataProvider requests */

@@ -7,6 +7,8 @@ namespace Sidecast\EndToEnd;
 /**
  * A FastCGI peer that means harm, on the daemon's own socket: floods, lengths that lie, requests that never end, thousands of connections.
  * tests/test_hostile_peer.c has the records of every type at every state.
+ *
+ * @group hostile
  */
 final class HostilePeerTest extends EndToEndTestCase
 {

@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\EndToEnd;
 
-/** A client that means harm, in good HTTP: queries, tokens and cursors of every shape. */
+/**
+ * A client that means harm, in good HTTP: queries, tokens and cursors of every shape.
+ *
+ * @group hostile
+ */
 final class HostileQueryTest extends HostileClientTestCase
 {
     /** @dataProvider queries */
