@@ -169,11 +169,11 @@ static bool add_json(struct keyring *keyring, json_t *json, bool allow_short, co
         return false;
     key.can_sign = key.algorithm == KEY_HS256 || json_object_get(json, "d");
     key.jwk = cjose_jwk_import_json((cjose_header_t *)json, &broken);
-    if (!key.jwk && broken.code == CJOSE_ERR_NO_MEMORY)
-        return fail(complaint, "no memory to read it");
     if (!key.jwk || cjose_jwk_get_kty(key.jwk, NULL) != algorithms[key.algorithm].type) {
         cjose_jwk_release(key.jwk);
-        return fail(complaint, "expected a whole %s key (RFC 7518, section 6)", algorithms[key.algorithm].type_name);
+        /* cjose says so of a bad point, too */
+        return fail(complaint, "expected a whole %s key (RFC 7518, section 6)%s", algorithms[key.algorithm].type_name,
+                    broken.code == CJOSE_ERR_NO_MEMORY ? ", and memory to read it" : "");
     }
     if (id && !(key.id = strdup(id))) {
         cjose_jwk_release(key.jwk);

@@ -11,7 +11,6 @@
 void acts_play(struct life *life);
 
 /* Of life.c, for acts. */
-void life_configure(const char *folder, int workers, const char *interval);
 void life_path(const struct life *life, const char *name, char path[128]);
 /* A line of the log was lost, so nothing can be expected of it. */
 bool life_log_is_short(const struct life *life);

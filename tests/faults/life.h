@@ -24,7 +24,6 @@ struct life {
     unsigned drops;     /* messages that were refused, or that the bystander was told a gap for */
     int sent;           /* messages so far: their numbers are 1 to this */
     bool is_acked[LIFE_MESSAGES + 1];
-    bool is_done[LIFE_MESSAGES + 1]; /* nobody waits for it any more */
     char verdict[320];  /* what does not hold; empty: all does */
 };
 
@@ -41,6 +40,5 @@ void life_blame(struct life *life, const char *format, ...) __attribute__((forma
 void life_last_id(const struct life *life, char id[64]);
 /* A life without faults in the same folder: whoever comes back with `id` is not told of a gap, and nothing comes twice. */
 void life_check_next(struct life *life, const char *id, bool may_gap);
-void life_remove(const char *folder);
 
 #endif

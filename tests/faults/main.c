@@ -11,6 +11,7 @@
  * Prints TAP.
  */
 #include "clock.h"
+#include "folder.h"
 #include "life.h"
 
 #include <errno.h>
@@ -181,7 +182,7 @@ static void run_task(const struct task *task, unsigned number, struct board *str
     if (!atomic_load(&struck->is_struck))
         atomic_fetch_add(&work->not_struck[task->phase], 1);
     life_finish(&life);
-    life_remove(folder);
+    folder_remove(folder);
 }
 
 static void work_through(void)
@@ -364,6 +365,6 @@ int main(int argc, char **argv)
         run_one(argv);
     else if (is_good)
         is_good = run_many();
-    life_remove(base);
+    folder_remove(base);
     return is_good ? 0 : 1;
 }
