@@ -23,6 +23,8 @@ final class Daemon
     public array $arguments = [];
     /** @var array<string, string> variables of its environment besides those of the suite */
     public array $environment = [];
+    /** Called when it serves. */
+    public ?\Closure $whenStarted = null;
     /** What it is started with instead of making sockets itself. */
     public ?PassedSockets $passed = null;
     /** Another program than that of the suite. */
@@ -65,6 +67,7 @@ final class Daemon
             Assert::assertTrue($this->process->isRunning(), "sidecast did not start:\n" . $this->process->err->text);
             return $this->isHealthy();
         }, 'sidecast to serve');
+        $this->whenStarted && ($this->whenStarted)();
     }
 
     /**

@@ -56,6 +56,11 @@ abstract class FrontEnd
         $this->process->waitForExit();
     }
 
+    /** Waits until it knows that the daemon is there again, where it keeps that in mind. */
+    public function findAgain(): void
+    {
+    }
+
     public function connect(): HttpConnection
     {
         return new HttpConnection($this->address);

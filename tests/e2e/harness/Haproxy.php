@@ -9,6 +9,13 @@ final class Haproxy extends FrontEnd
 {
     public const KEEPS = null;
 
+    /** It asks once in a second, and sends nobody there meanwhile. */
+    public function findAgain(): void
+    {
+        $last = fn (string $state): int => (int) strrpos($this->log(), "Server sidecast/sidecast is $state");
+        Loop::until(fn () => $last('UP') >= $last('DOWN'), 'HAProxy to find sidecast again');
+    }
+
     protected function command(): array
     {
         return ['haproxy', '-db', '-f', "$this->directory/haproxy.conf"];

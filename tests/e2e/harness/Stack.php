@@ -31,6 +31,7 @@ final class Stack
         $this->daemon = new Daemon($this->directory, $options + $class::DAEMON);
         $this->fpm = new Fpm($this->directory);
         $this->frontEnd = new $class($this->directory, $this->daemon, $this->fpm);
+        $this->daemon->whenStarted = fn () => $this->frontEndRuns && $this->frontEnd->findAgain();
     }
 
     /** Stops all, insists on the daemon's clean end, and tidies up unless the logs are to be kept. */
