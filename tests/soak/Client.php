@@ -36,6 +36,11 @@ abstract class Client
         return $this->transfer !== null;
     }
 
+    public function __toString(): string
+    {
+        return "$this->name, " . ($this->isConnected() ? 'connected' : 'away') . ', of ' . implode(' ', $this->channels) . ", at $this->cursor,";
+    }
+
     public function come(): void
     {
         $this->comesAt = INF;

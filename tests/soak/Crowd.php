@@ -68,15 +68,14 @@ final class Crowd
         }
     }
 
-    /** @param array<string, int> $last the newest message of each channel */
-    public function hasAll(array $last): bool
+    /**
+     * @param array<string, int> $last the newest message of each channel
+     * @return list<Client> those that lack something
+     */
+    public function laggards(array $last): array
     {
-        foreach ($this->clients as $client) {
-            if ($client->trace->cursor < max(array_map(static fn (string $name) => $last[$name], $client->channels))) {
-                return false;
-            }
-        }
-        return true;
+        $lacks = static fn (Client $client) => $client->trace->cursor < max(array_map(static fn (string $name) => $last[$name], $client->channels));
+        return array_values(array_filter($this->clients, $lacks));
     }
 
     /** All go; each keeps its cursor. */

@@ -120,7 +120,8 @@ final class Publishers
         $name = 'crash' . $this->world->figures->of('publishers that crashed');
         $channels = array_values(array_unique([Channels::kept(), Channels::kept(), Channels::kept()]));
         $endpoint = $this->world->stack->daemon->publishEndpoint();
-        $this->crashing[] = new Process([PHP_BINARY, __DIR__ . '/crasher.php', $how, $endpoint, $name, (string) mt_rand(20, 100), ...$channels]);
+        $command = [PHP_BINARY, __DIR__ . '/crasher.php', $how, $endpoint, $name, (string) mt_rand(20, 100), ...$channels];
+        $this->crashing[] = new Process([...Process::alone(), ...$command]);
         $this->world->figures->count('publishers that crashed');
     }
 

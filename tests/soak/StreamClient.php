@@ -14,6 +14,8 @@ final class StreamClient extends Client
     private SseParser $parser;
     private bool $isPaused = false;
     private bool $wasPaused = false;
+    private float $cameAt = 0;
+    private float $readAt = 0;
 
     /** @param list<string> $channels */
     public function __construct(string $name, array $channels, string $start, World $world, private readonly bool $envelope)
@@ -42,6 +44,7 @@ final class StreamClient extends Client
         $this->parser = new SseParser();
         $this->isPaused = $this->wasPaused = false;
         $this->pausedUntil = 0;
+        $this->cameAt = microtime(true);
         $headers = ['Accept: text/event-stream', ...($this->cursor === null ? [] : ["Last-Event-ID: $this->cursor"])];
         return [CURLOPT_HTTPHEADER => $headers, CURLOPT_WRITEFUNCTION => $this->take(...)];
     }
@@ -65,8 +68,10 @@ final class StreamClient extends Client
         if ($status !== 200 || !str_starts_with($type, 'text/event-stream')) {
             $this->world->findings->add(Findings::OPEN, "$this->name would be CLOSED: $status $type " . curl_strerror($error));
         }
-        if ($this->parser->isMidEvent() && !$this->metKill() && !$this->wasPaused) {
-            $this->world->findings->add(Findings::OPEN, "$this->name was cut in the middle of an event");
+        $isSlow = $this->wasPaused || $this->world->wasAwayAt > $this->cameAt;
+        if ($this->parser->isMidEvent() && !$this->metKill() && !$isSlow) {
+            $silence = round(microtime(true) - $this->readAt, 1);
+            $this->world->findings->add(Findings::OPEN, "$this->name was cut in the middle of an event, $silence s after the bytes before");
         }
         $this->comesAt = microtime(true) + ($this->parser->retry ?? 3000) / 1000;
     }
@@ -77,6 +82,7 @@ final class StreamClient extends Client
             $this->isPaused = true;
             return CURL_WRITEFUNC_PAUSE;
         }
+        $this->readAt = microtime(true);
         array_map($this->event(...), $this->parser->feed($bytes));
         return strlen($bytes);
     }

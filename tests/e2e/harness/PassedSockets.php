@@ -60,6 +60,7 @@ final class PassedSockets
     {
         $names = implode(':', array_column($this->sockets, 0));
         $script = 'export LISTEN_PID=$$ LISTEN_FDS="$1" LISTEN_FDNAMES="$2"; shift 2; exec "$@"';
-        return ['sh', '-c', $script, 'launcher', (string) count($this->sockets), $names];
+        $last = self::FIRST + count($this->sockets) - 1;
+        return [...Process::alone($last), 'sh', '-c', $script, 'launcher', (string) count($this->sockets), $names];
     }
 }

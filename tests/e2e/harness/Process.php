@@ -40,6 +40,17 @@ final class Process
     }
 
     /**
+     * What stands before a command that is to have no descriptor above the given one: curl's sockets would be inherited, and stay open when the client has gone.
+     *
+     * @return list<string>
+     */
+    public static function alone(int $last = 2): array
+    {
+        $script = 'for file in /proc/$$/fd/*; do number=${file##*/}; [ "$number" -le "$0" ] || exec {number}>&-; done; exec "$@"';
+        return ['bash', '-c', $script, (string) $last];
+    }
+
+    /**
      * Runs a program to its end.
      *
      * @param list<string> $command
