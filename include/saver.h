@@ -36,7 +36,7 @@ bool saver_open(struct saver *saver, const struct settings *settings, char *erro
 void saver_load(struct saver *saver, struct event_id *start);
 /* Puts what was loaded into the hub and the workers, which are new, before there are threads. */
 void saver_restore(struct saver *saver, struct hub *hub, struct crew *crew);
-/* Right before the first message can be taken in. From now on the interval runs. False: `error` says why. */
+/* The last of a start, right before the first message can be taken in. From now on the interval runs. False: `error` says why. */
 bool saver_begin(struct saver *saver, struct ev_loop *loop, char *error, size_t size) __attribute__((warn_unused_result));
 /* The settings changed. */
 void saver_reload(struct saver *saver);

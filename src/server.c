@@ -382,11 +382,14 @@ static int run(struct server *server, size_t max_clients)
     if (!acceptor_init(&server->acceptor, server->loop, settings, &server->passed, crew->inboxes, crew->count, max_clients + ACCEPTOR_REFUSAL_ROOM, error, sizeof error))
         goto no_acceptor;
     watch_places(server);
-    if (!saver_begin(&server->saver, server->loop, error, sizeof error))
-        goto no_threads;
     /* The gate of ingest stands between the workers' loops and the kernel, so it is there before them and after them. */
     if (!crew_start(crew)) {
         snprintf(error, sizeof error, "cannot start the threads of hub.workers: %s", strerror(errno));
+        goto no_threads;
+    }
+    /* The last: a start that fails has not used up what the life before has left. */
+    if (!saver_begin(&server->saver, server->loop, error, sizeof error)) {
+        crew_stop(crew);
         goto no_threads;
     }
     serve(server);

@@ -53,8 +53,8 @@ static void begin(struct life *life, const char *interval)
     assert_true(crew_init(&life->crew, life->loop, &life->settings, &life->hub, life->start, 10));
     hub_init(&life->hub, &life->settings, life->start, life->crew.inboxes, life->crew.count);
     saver_restore(&life->saver, &life->hub, &life->crew);
-    assert_true(saver_begin(&life->saver, life->loop, error, sizeof error));
     assert_true(crew_start(&life->crew));
+    assert_true(saver_begin(&life->saver, life->loop, error, sizeof error));
 }
 
 static void end(struct life *life, bool is_orderly)

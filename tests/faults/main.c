@@ -336,9 +336,9 @@ static bool run_many(void)
     unsigned firsts;
 
     list_tasks(1, true);
+    list_tasks(2, true);
     shuffle(0);
     firsts = work->count;
-    list_tasks(2, true);
     list_tasks(1, false);
     list_tasks(2, false);
     shuffle(firsts);
