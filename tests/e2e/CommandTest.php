@@ -112,7 +112,7 @@ final class CommandTest extends EndToEndTestCase
 
     public function test_publish_tells_when_it_was_sent_and_not_answered(): void
     {
-        $silent = new \ZMQSocket(new \ZMQContext(1, false), \ZMQ::SOCKET_ROUTER);
+        $silent = new \ZMQSocket(new \ZMQContext(1, true), \ZMQ::SOCKET_ROUTER);
         $endpoint = "ipc://{$this->stack->directory}/silent.sock";
         $silent->bind($endpoint);
         $process = Process::run([Daemon::binary(), 'publish', "--endpoint=$endpoint", '--timeout=300ms', 'news', 'x']);

@@ -18,7 +18,7 @@ final class CurveTest extends EndToEndTestCase
         $this->startWithCurve();
         $client = $this->listener();
         $id = $this->requester('shop')->publish('news', 'answered');
-        $publisher = new \ZMQSocket(new \ZMQContext(1, false), \ZMQ::SOCKET_PUSH);
+        $publisher = new \ZMQSocket(new \ZMQContext(1, true), \ZMQ::SOCKET_PUSH);
         foreach ($this->curve('shop') as $name => $key) {
             $publisher->setSockOpt(constant('ZMQ::SOCKOPT_CURVE_' . ['server' => 'SERVERKEY', 'public' => 'PUBLICKEY', 'secret' => 'SECRETKEY'][$name]), $key);
         }

@@ -10,7 +10,6 @@ final class ErrorsTest extends EndToEndTestCase
     protected const SHARED = [
         'access.public' => ['news/*', 'open/**'],
         'subscribe.max_channels' => '3',
-        'fastcgi.max_body' => '1KiB',
     ];
 
     /** @dataProvider refusals */
@@ -142,13 +141,6 @@ final class ErrorsTest extends EndToEndTestCase
             }
             self::assertSame(...array_values($answers));
         }
-    }
-
-    public function test_a_body_above_the_limit_is_refused(): void
-    {
-        $response = $this->stack->request('POST', '/events?channel=news/1', [], str_repeat('x', 2000))->wait();
-        self::assertSame(413, $response->status);
-        self::assertSame(['error', 'message'], array_keys($response->json()));
     }
 
     public function test_an_unknown_endpoint_is_refused(): void

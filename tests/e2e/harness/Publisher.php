@@ -14,7 +14,8 @@ final class Publisher
 
     public function __construct(string $endpoint)
     {
-        self::$context ??= new \ZMQContext(1, false);
+        // persistent: at its end PHP may free another context before its sockets, which then waits for them forever
+        self::$context ??= new \ZMQContext(1, true);
         $this->socket = new \ZMQSocket(self::$context, \ZMQ::SOCKET_PUSH);
         $this->socket->setSockOpt(\ZMQ::SOCKOPT_SNDHWM, 200000);
         $this->socket->setSockOpt(\ZMQ::SOCKOPT_LINGER, 1000);

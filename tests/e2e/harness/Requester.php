@@ -15,7 +15,8 @@ final class Requester
     /** @param array{server: string, public: string, secret: string}|null $curve its keys */
     public function __construct(string $endpoint, int $type = \ZMQ::SOCKET_REQ, ?array $curve = null)
     {
-        self::$context ??= new \ZMQContext(1, false);
+        // persistent: at its end PHP may free another context before its sockets, which then waits for them forever
+        self::$context ??= new \ZMQContext(1, true);
         $this->socket = new \ZMQSocket(self::$context, $type);
         $this->socket->setSockOpt(\ZMQ::SOCKOPT_SNDHWM, 0);
         $this->socket->setSockOpt(\ZMQ::SOCKOPT_RCVHWM, 0);
