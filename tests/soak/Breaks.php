@@ -15,8 +15,6 @@ final class Breaks
 {
     /** The connections that idle must have ended, which nginx keeps for 5 s. */
     private const PATIENCE_SECONDS = 60;
-    /** What history takes beside the bytes that it counts, by the replica: nodes, tables, pools. */
-    private const FACTOR = 2;
     private const AFTER_FIRST_KIB = 16 * 1024;
     private const AFTER_NEXT_KIB = 4 * 1024;
     private const NGINX_FIRST_KIB = 16 * 1024;
@@ -95,7 +93,7 @@ final class Breaks
             $this->world->findings->add(Findings::DESCRIPTORS, "$process has {$now[$process]->descriptors} descriptors, at the start $start"
                 . $now[$process]->differences($this->breaks[0][$process]));
         }
-        $history = $process === 'sidecast' ? intdiv(max(0, $now['history'] - $before['history']) * self::FACTOR, 1024) : 0;
+        $history = $process === 'sidecast' ? intdiv(max(0, $now['history'] - $before['history']), 1024) : 0;
         $grown = $now[$process]->kib - $before[$process]->kib;
         if ($grown > $more + $history) {
             $this->world->findings->add(Findings::MEMORY, "$process has grown by $grown KiB, expected at most $more, and $history for history");

@@ -4,9 +4,11 @@ declare(strict_types=1);
 
 namespace Sidecast\Soak;
 
-/** Publishes through nginx, one message after the other; what was not answered with its id is sent again with the same key. */
+/** Publishes through nginx, one message after the other; what was not answered with its id is sent again with the same key, and now and then what was. */
 final class HttpPublisher
 {
+    /** One of so many is sent again although it was answered. */
+    private const REPEATED = 5;
     private int $number = 0;
     private float $nextAt = 0;
     private ?\CurlHandle $transfer = null;
@@ -49,6 +51,10 @@ final class HttpPublisher
         if ($status === 202) {
             $this->world->figures->count('acknowledged');
             $this->world->ledger->learn(EventId::number(json_decode($this->answer, true)['ids'][0]), $this->data());
+            if (mt_rand(1, self::REPEATED) === 1) {
+                $this->world->figures->count('repeated with the same key');
+                return;
+            }
             $this->number++;
             $this->channel = '';
         } elseif ($status !== 503 && $this->world->figures->of('kills') === $this->killsAtStart) {
