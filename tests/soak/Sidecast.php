@@ -98,7 +98,8 @@ final class Sidecast
         $log = $this->daemon->process->err;
         $before = strlen($log->text);
         $this->daemon->process->signal(SIGUSR1);
-        $this->world->until(fn () => substr_count($log->text, "\n", $before) >= 2, 'the metrics');
+        // the second line, in full; others may come between
+        $this->world->until(fn () => preg_match('/^notice metrics .*\bhistory_bytes=.*\n/m', substr($log->text, $before)) === 1, 'the metrics');
         preg_match_all('/ (\w+)=(\d+)/', substr($log->text, $before), $matches);
         return array_combine($matches[1], array_map(intval(...), $matches[2]));
     }

@@ -21,7 +21,7 @@ final class Soak
     /** For who is told to come back in 5 to 30 s, and has much to read. */
     private const PATIENCE_SECONDS = 120;
     private const OPTIONS = [
-        'history.messages' => '1000', // half an hour's half fills it, and nobody is away for as long as it lasts
+        'history.messages' => '1000', // these are known to the Ledger; half an hour's half fills them
         'hub.snapshot_interval' => '5s',
         'hub.drain' => '500ms',
         'publish.key_window' => '1min',
