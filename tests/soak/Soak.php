@@ -35,9 +35,9 @@ final class Soak
     ];
     /** Without one of these the run would prove less than it says. */
     private const HAPPENS = [
-        'restarts', 'kills', 'reloads of sidecast', 'reloads of nginx', 'publishers that crashed', 'acknowledged',
-        'repeated with the same key', 'pushed', 'deliveries',
-        'gaps after a crash', 'gaps where history had moved on', 'pauses', 'broken off', 'long away', 'left for good', 'starts of the check build', 'starts of the release build',
+        'restarts', 'kills', 'reloads of sidecast', 'reloads of nginx', 'starts of the check build', 'starts of the release build',
+        'acknowledged', 'repeated with the same key', 'pushed', 'publishers that crashed', 'deliveries',
+        'gaps after a crash', 'gaps where history had moved on', 'pauses', 'broken off', 'long away', 'left for good',
     ];
     private readonly World $world;
     private readonly Sidecast $sidecast;
