@@ -27,6 +27,11 @@ spl_autoload_register(static function (string $class): void {
     }
 });
 
+// with an exit right here, ZeroMQ would wait for its sockets for ever
+foreach ([SIGINT, SIGTERM, SIGHUP] as $signal) {
+    pcntl_signal($signal, static fn (int $caught) => throw new RuntimeException("interrupted by signal $caught"));
+}
+
 $seconds = (float) (getenv('SOAK_SECONDS') ?: 1800);
 $clients = (int) (getenv('SOAK_CLIENTS') ?: 500);
 $seed = (int) (getenv('SOAK_SEED') ?: random_int(1, 1000000000));
