@@ -15,8 +15,8 @@ final class Breaks
 {
     /** The connections that idle must have ended, which nginx keeps for 5 s. */
     private const PATIENCE_SECONDS = 60;
-    private const AFTER_FIRST_KIB = 16 * 1024;
-    private const AFTER_NEXT_KIB = 4 * 1024;
+    private const AFTER_FIRST_KIB = 32 * 1024;
+    private const AFTER_NEXT_KIB = 8 * 1024;
     private const NGINX_FIRST_KIB = 16 * 1024;
     private const NGINX_NEXT_KIB = 2 * 1024;
     /** @var list<array{sidecast: Resources, nginx: Resources, history: int}> */

@@ -10,8 +10,9 @@ namespace Sidecast\Soak;
  */
 final class Ledger
 {
-    /** By the beginning of a channel's name: how many messages history holds at least, and for how many seconds. Of all others, all. */
-    public const SHORT = ['short' => [40, 4], 'bulk' => [40, 4]];
+    /** How many messages of a channel history holds at least, and for how many seconds: for some by the beginning of the name, and for all others. */
+    private const SHORT = ['short' => [40, 4], 'bulk' => [40, 4]];
+    private const LONG = [1000, 10];
     /** What may lie between a message's publication and the moment in which somebody here knows of it. */
     private const SLACK_SECONDS = 2;
     private const SLACK_MESSAGES = 5;
@@ -151,10 +152,10 @@ final class Ledger
     /** Whether history can have let go of a message of this channel after the cursor $after, which was new at $since, before $time. */
     public function mayHaveEvicted(string $channel, int $after, float $since, float $time): bool
     {
-        [$messages, $keep] = self::SHORT[strtok($channel, '/')] ?? [PHP_INT_MAX, 0];
+        [$messages, $keep] = self::SHORT[strtok($channel, '/')] ?? self::LONG;
         $since = min($since, $this->knownAt[$after] ?? INF);
         $newer = 0;
-        foreach ($messages === PHP_INT_MAX ? [] : $this->between($channel, $after, PHP_INT_MAX) as $id) {
+        foreach ($this->between($channel, $after, PHP_INT_MAX) as $id) {
             $newer += (int) ($this->knownAt[$id] < $time + self::SLACK_SECONDS);
         }
         return $newer > $messages - self::SLACK_MESSAGES && $time - $since > $keep - self::SLACK_SECONDS;

@@ -131,7 +131,8 @@ final class Publishers
         foreach ($this->crashing as $index => $process) {
             if (!$process->isRunning()) {
                 if ($process->exitCode() !== -SIGKILL) {
-                    $this->world->findings->add(Findings::ENDS, "a crashing publisher ended with {$process->exitCode()}: {$process->out->text}{$process->err->text}");
+                    $said = $process->out->text . $process->err->text;
+                    $this->world->findings->add(Findings::ENDS, "a crashing publisher ended with {$process->exitCode()}: $said");
                 }
                 unset($this->crashing[$index]);
             }

@@ -18,6 +18,7 @@ final class Sidecast
     /** When the last two snapshots were complete. What was known before the first of them is in the second. */
     private int $snapshot = 0;
     private int $snapshotBefore = 0;
+    private bool $mustRun = false;
 
     public function __construct(private readonly World $world)
     {
@@ -33,11 +34,17 @@ final class Sidecast
         putenv('SIDECAST_BINARY=' . dirname(__DIR__, 2) . ($build === 'release' ? '/build/sidecast' : '/build/check/sidecast'));
         $this->daemon->start(['hub.state_dir' => $this->state, 'hub.workers' => (string) $workers]);
         $this->world->figures->count("starts of the $build build");
+        $this->mustRun = true;
     }
 
-    /** Looks whether there is a new snapshot. */
+    /** Looks whether it is there, and whether there is a new snapshot. */
     public function goOn(): void
     {
+        if ($this->mustRun && !$this->daemon->isRunning()) {
+            $this->mustRun = false;
+            $this->checkEnd();
+            throw new \RuntimeException('sidecast has ended by itself');
+        }
         clearstatcache();
         $time = (int) @filemtime("$this->state/history.snapshot");
         if ($time > $this->snapshot) {
@@ -47,6 +54,7 @@ final class Sidecast
 
     public function stop(): void
     {
+        $this->mustRun = false;
         $this->daemon->process->signal(SIGTERM);
         $this->world->until(fn () => !$this->daemon->isRunning(), 'sidecast to end');
         $this->checkEnd();
@@ -64,9 +72,7 @@ final class Sidecast
     /** Kills it and starts the next; looks at what was lost. */
     public function crash(string $build, int $workers): void
     {
-        if (!$this->daemon->isRunning()) {
-            $this->checkEnd();
-        }
+        $this->mustRun = false;
         $this->world->figures->count('kills');
         $this->daemon->kill();
         $time = microtime(true);
@@ -98,7 +104,8 @@ final class Sidecast
         $log = $this->daemon->process->err;
         $before = strlen($log->text);
         $this->daemon->process->signal(SIGUSR1);
-        $this->world->until(fn () => substr_count($log->text, "\n", $before) >= 2, 'the metrics');
+        // the second line, in full; others may come between
+        $this->world->until(fn () => preg_match('/^notice metrics .*\bhistory_bytes=.*\n/m', substr($log->text, $before)) === 1, 'the metrics');
         preg_match_all('/ (\w+)=(\d+)/', substr($log->text, $before), $matches);
         return array_combine($matches[1], array_map(intval(...), $matches[2]));
     }

@@ -21,7 +21,7 @@ final class Soak
     /** For who is told to come back in 5 to 30 s, and has much to read. */
     private const PATIENCE_SECONDS = 120;
     private const OPTIONS = [
-        'history.messages' => '1000', // half an hour's half fills it, and nobody is away for as long as it lasts
+        'history.messages' => '1000', // these are known to the Ledger; half an hour's half fills them
         'hub.snapshot_interval' => '5s',
         'hub.drain' => '500ms',
         'publish.key_window' => '1min',
@@ -35,9 +35,9 @@ final class Soak
     ];
     /** Without one of these the run would prove less than it says. */
     private const HAPPENS = [
-        'restarts', 'kills', 'reloads of sidecast', 'reloads of nginx', 'publishers that crashed', 'acknowledged',
-        'repeated with the same key', 'pushed', 'deliveries',
-        'gaps after a crash', 'gaps where history had moved on', 'pauses', 'broken off', 'long away', 'left for good', 'starts of the check build', 'starts of the release build',
+        'restarts', 'kills', 'reloads of sidecast', 'reloads of nginx', 'starts of the check build', 'starts of the release build',
+        'acknowledged', 'repeated with the same key', 'pushed', 'publishers that crashed', 'deliveries',
+        'gaps after a crash', 'gaps where history had moved on', 'pauses', 'broken off', 'long away', 'left for good',
     ];
     private readonly World $world;
     private readonly Sidecast $sidecast;

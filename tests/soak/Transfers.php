@@ -45,9 +45,4 @@ final class Transfers
             $ended($handle, $done['result']);
         }
     }
-
-    public function count(): int
-    {
-        return count($this->running);
-    }
 }

@@ -40,7 +40,8 @@ final class Process
     }
 
     /**
-     * What stands before a command that is to have no descriptor above the given one: curl's sockets would be inherited, and stay open when the client has gone.
+     * What stands before a command that is to have no descriptor above the given one: curl's sockets would be inherited, and stay open
+     * when the client has gone.
      *
      * @return list<string>
      */
