@@ -302,6 +302,8 @@ void history_enforce_budget(struct replica *replica)
         evict_front(replica, channel);
         if (channel->history.count == 0)
             leave_empty(replica, channel);
+        else
+            shrink(replica, channel);
     }
 }
 
