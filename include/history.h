@@ -59,9 +59,9 @@ bool history_append_take(struct replica *replica, struct channel *channel, struc
 void history_trim(struct replica *replica, struct channel *channel);
 /* The deadline for that came: also takes out what is over between others. The channel may be gone afterwards. */
 void history_sweep(struct replica *replica, struct channel *channel);
-/* Evicts the oldest over all channels until history.bytes holds. */
+/* Evicts the oldest over all channels until history.bytes holds. Channels may be gone afterwards. */
 void history_enforce_budget(struct replica *replica);
-/* Counts the bytes of an entry's further encoding. */
+/* Counts what history has more now, as by an entry's further encoding; it wraps where it is less. */
 void history_count_bytes(struct replica *replica, size_t bytes);
 
 /* Lets everything go, without marks. */

@@ -19,7 +19,8 @@
 
 struct snapshot;
 
-enum { HUB_BATCH = 256 };
+/* Of messages; what is in a batch is not yet in sight of who looks for room in an inbox. */
+enum { HUB_BATCH = 256, HUB_BATCH_BYTES = 256 * 1024 };
 
 struct hub {
     const struct settings *settings;
@@ -30,6 +31,7 @@ struct hub {
     size_t inbox_count;
     struct inbox_item batch[HUB_BATCH]; /* have their ids, and places in every inbox; at most until hub_flush */
     size_t batch_count;
+    size_t batch_bytes;
     int64_t now_ms;          /* monotonic; set by the owner before each use */
     uint64_t wall_ms;        /* since 1970; the same */
     struct log_limit rejected;

@@ -162,7 +162,7 @@ static struct buffer *encoding(struct replica *replica, const struct subscriber 
     if (!subscriber->is_envelope)
         return entry->message->encoded;
     if (!entry->envelope && (entry->envelope = poll_encode_envelope(entry->message)))
-        history_count_bytes(replica, entry->envelope->size);
+        history_count_bytes(replica, buffer_memory(entry->envelope));
     return entry->envelope;
 }
 

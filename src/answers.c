@@ -109,7 +109,7 @@ void answers_forget(struct replica *replica)
 static struct buffer *entry_answer(struct replica *replica, struct entry *entry)
 {
     if (!entry->answer && (entry->answer = poll_encode(entry->message)))
-        history_count_bytes(replica, entry->answer->size);
+        history_count_bytes(replica, buffer_memory(entry->answer));
     return entry->answer;
 }
 

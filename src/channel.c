@@ -70,6 +70,7 @@ void channel_close_unused(struct replica *replica, struct channel *channel)
 {
     if (channel_is_named(channel) || channel->history.count > 0)
         return;
+    replica_forget_shared(replica); /* answers are found by its address, where the next one may lie */
     watch_close(replica, channel);
     replica_raise_marks(replica, channel_name(channel), channel->lost_through);
     if (channel->scheduled)

@@ -24,9 +24,9 @@ static size_t entry_bytes(const struct entry *entry)
     size_t bytes = sizeof *entry + buffer_memory(entry->message->encoded) + ALLOCATION_BYTES;
 
     if (entry->envelope)
-        bytes += entry->envelope->size;
+        bytes += buffer_memory(entry->envelope);
     if (entry->answer)
-        bytes += entry->answer->size;
+        bytes += buffer_memory(entry->answer);
     return bytes;
 }
 
@@ -302,6 +302,8 @@ void history_enforce_budget(struct replica *replica)
         evict_front(replica, channel);
         if (channel->history.count == 0)
             leave_empty(replica, channel);
+        else
+            shrink(replica, channel);
     }
 }
 

@@ -80,6 +80,7 @@ void hub_flush(struct hub *hub)
     for (size_t i = 0; i < hub->inbox_count; i++)
         inbox_put_take(hub->inboxes[i], hub->batch, hub->batch_count);
     hub->batch_count = 0;
+    hub->batch_bytes = 0;
 }
 
 /* Takes the one reference over; each inbox gets one. */
@@ -87,7 +88,8 @@ static void hand_on_take(struct hub *hub, struct message *message)
 {
     message_share(message, (unsigned)hub->inbox_count);
     hub->batch[hub->batch_count++] = (struct inbox_item){.message = message};
-    if (hub->batch_count == HUB_BATCH)
+    hub->batch_bytes += buffer_memory(message->encoded);
+    if (hub->batch_count == HUB_BATCH || hub->batch_bytes >= HUB_BATCH_BYTES)
         hub_flush(hub);
 }
 

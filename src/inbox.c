@@ -1,6 +1,7 @@
 /*
  * The ring is changed under the lock. What the hub knows of free places was true when it last held the lock, and since then the worker can only have
- * made more: so it takes the lock again for what is used up, not for each message.
+ * made more: so it takes the lock again for what is used up, not for each message. The bytes are looked at without it: sequentially consistent, so that who
+ * waits for them to become less cannot miss it (bell.c).
  */
 #include "inbox.h"
 
@@ -50,7 +51,7 @@ static size_t bytes_of(const struct inbox_item *items, size_t count)
 
 bool inbox_has_room(struct inbox *inbox, size_t count)
 {
-    if (atomic_load_explicit(&inbox->bytes, memory_order_acquire) >= INBOX_BYTES)
+    if (atomic_load(&inbox->bytes) >= INBOX_BYTES)
         return false;
     if (inbox->room < count) {
         pthread_mutex_lock(&inbox->lock);
@@ -117,7 +118,7 @@ size_t inbox_take(struct inbox *inbox, struct inbox_item *items, size_t most)
         inbox->head = (inbox->head + count) & (inbox->capacity - 1);
     inbox->count -= count;
     pthread_mutex_unlock(&inbox->lock);
-    atomic_fetch_sub_explicit(&inbox->bytes, bytes_of(items, count), memory_order_release);
+    atomic_fetch_sub(&inbox->bytes, bytes_of(items, count));
     return count;
 }
 

@@ -422,6 +422,23 @@ static void answer_made_before_an_eviction_is_not_given_to_who_came_after(void *
     done(&after);
 }
 
+/* Its channel goes in the same turn, and the next may come to lie where it lay. */
+static void answers_of_a_channel_that_is_gone_are_not_kept(void **state)
+{
+    static char large[100000];
+    struct client client;
+
+    (void)state;
+    memset(large, 'p', sizeof large);
+    fixture.settings.history_bytes = 65536;
+    poll(&client, "a", FIXTURE_START);
+    publish_with(&fixture, (struct publication){.channel = "a", .data = {large, sizeof large}});
+    assert_true(client.received.size > sizeof large);
+    assert_null(channel_find(&fixture.replica, span_of("a")));
+    assert_null(fixture.replica.answers);
+    done(&client);
+}
+
 static void the_same_poll_later_in_a_turn_sees_what_came_meanwhile(void **state)
 {
     struct client first, second;
@@ -527,6 +544,7 @@ int main(void)
         T(answers_that_are_kept_for_others_have_a_bound),
         T(store_false_is_not_shared_with_who_came_after_it),
         T(answer_made_before_an_eviction_is_not_given_to_who_came_after),
+        T(answers_of_a_channel_that_is_gone_are_not_kept),
         T(the_same_poll_later_in_a_turn_sees_what_came_meanwhile),
         T(newcomers_and_resumers_at_zero_do_not_share),
         T(newcomers_and_resumers_with_the_same_cursor_do_not_share),

@@ -196,6 +196,39 @@ static void the_ring_is_counted(void **state)
     assert_in_range(fixture.replica.bytes - one, (history_of("a")->capacity - 4) * sizeof(void *), (history_of("a")->capacity - 3) * sizeof(void *));
 }
 
+static void further_encodings_are_counted_whole(void **state)
+{
+    struct client clients[2];
+    const struct entry *entry;
+    size_t before;
+
+    (void)state;
+    publish(&fixture, "a", "x");
+    before = fixture.replica.bytes;
+    for (int i = 0; i < 2; i++) {
+        client_init(&clients[i]);
+        join(&fixture, &clients[i], (struct wish){.channels = "a", .cursor = CURSOR_ZERO, .poll = i == 0, .envelope = i == 1});
+    }
+    turn(&fixture);
+    entry = history_at(history_of("a"), 0);
+    assert_int_equal(fixture.replica.bytes - before, buffer_memory(entry->answer) + buffer_memory(entry->envelope));
+    for (int i = 0; i < 2; i++)
+        done(&clients[i]);
+}
+
+/* The oldest of a channel go while others have news: its ring, which is counted, would push those out. */
+static void a_ring_shrinks_when_the_budget_empties_it(void **state)
+{
+    (void)state;
+    fixture.settings.history_bytes = 1000000;
+    publish_many(&fixture, "a", 0, 2000, 10);
+    assert_true(history_of("a")->capacity >= 2000);
+    while (history_of("a")->count > 10)
+        publish_many(&fixture, "b", 0, 1, 1000);
+    assert_true(history_of("a")->capacity <= 128);
+    assert_true(fixture.replica.bytes <= 1000000);
+}
+
 static void message_above_the_whole_budget_still_reaches_who_listens(void **state)
 {
     struct client client, later;
@@ -380,6 +413,8 @@ int main(void)
         T(byte_budget_holds_for_channels_too),
         T(what_a_channel_costs_is_counted_while_it_has_messages),
         T(the_ring_is_counted),
+        T(further_encodings_are_counted_whole),
+        T(a_ring_shrinks_when_the_budget_empties_it),
         T(message_above_the_whole_budget_still_reaches_who_listens),
         T(newcomer_is_given_what_count_and_age_say),
         T(last_counts_only_what_the_client_would_get),

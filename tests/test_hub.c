@@ -293,6 +293,25 @@ static void one_full_inbox_is_no_room(void **state)
     assert_true(hub_has_room(&fixture->hub));
 }
 
+/* What waits for its batch is no more in sight of an inbox. */
+static void large_messages_are_no_room_before_their_batch_is_full(void **state)
+{
+    struct fixture *fixture = *state;
+    struct text large = TEXT_EMPTY;
+
+    text_append_string(&large, "{\"channel\":\"c\",\"data\":\"");
+    memset(text_reserve(&large, 1000000), 'x', 1000000);
+    large.size += 1000000;
+    text_append(&large, (struct span){"\"}", 3});
+    for (int i = 0; i < 9; i++) {
+        assert_true(hub_has_room(&fixture->hub));
+        take(fixture, large.bytes);
+    }
+    assert_false(hub_has_room(&fixture->hub));
+    text_finish(&large);
+    hub_flush(&fixture->hub);
+}
+
 /* --- keys --- */
 
 static void a_key_that_was_seen_is_answered_with_the_first_id(void **state)
@@ -473,6 +492,7 @@ int main(void)
         TEST(a_batch_is_taken_item_by_item),
         TEST(a_batch_larger_than_an_inbox_is_taken_whole),
         TEST(one_full_inbox_is_no_room),
+        TEST(large_messages_are_no_room_before_their_batch_is_full),
         TEST(a_key_that_was_seen_is_answered_with_the_first_id),
         TEST(a_key_holds_for_its_window_and_no_longer),
         TEST(above_max_keys_the_oldest_is_forgotten),
