@@ -9,6 +9,7 @@ final class Caddy extends FrontEnd
 {
     public const TELLS_OF_LEAVING = false;
     public const KEEPS = null;
+    public const AWAY = 502;
 
     protected static function takeAddress(string $directory): string
     {

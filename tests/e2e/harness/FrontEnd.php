@@ -17,6 +17,8 @@ abstract class FrontEnd
     public const KEEPS = self::EVENTS;
     /** It answers an event stream with 200 while the daemon is away. */
     public const STANDS_IN = true;
+    /** What a long-poll is answered while the daemon is away. */
+    public const AWAY = 503;
     /** Options that the daemon needs behind it. */
     public const DAEMON = [];
     public readonly string $address;
