@@ -87,7 +87,7 @@ final class RestartTest extends EndToEndTestCase
 
         $this->stack->daemon->process->signal(SIGTERM);
         $stream->waitForCleanEnd();
-        self::assertContains($poll->wait()->status, [200, FrontEnd::chosen()::AWAY]);
+        self::assertContains($poll->wait()->status, [200, 503, FrontEnd::chosen()::AWAY]);
         self::assertSame(['app' => 0, 'protocol' => FastCgi::REQUEST_COMPLETE], $raw->waitForEnd());
         $this->stack->daemon->assertCleanEnd();
         self::assertStringNotContainsString('prematurely closed', $this->stack->frontEnd()->log());
