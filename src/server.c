@@ -350,67 +350,91 @@ static void serve(struct server *server)
     log_metrics(server);
 }
 
-static int run(struct server *server, size_t max_clients)
+/* With what the life before has left; `start` is above all of its ids. */
+static bool read_state(struct server *server, struct event_id *start, char *error, size_t size)
+{
+    const struct settings *settings = server->settings;
+
+    if (!read_environment(server, error, size) || !read_keys(settings, &server->keyring, error, size) ||
+        !saver_open(&server->saver, settings, error, size) ||
+        !state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), start, error, size))
+        return false;
+    saver_load(&server->saver, start);
+    return true;
+}
+
+/* The gate of ingest stands between the workers' loops and the kernel, so it is there before them and after them. */
+static bool start_and_serve(struct server *server, char *error, size_t size)
+{
+    if (!crew_start(&server->crew)) {
+        snprintf(error, size, "cannot start the threads of hub.workers: %s", strerror(errno));
+        return false;
+    }
+    /* The last: a start that fails has not used up what the life before has left. */
+    if (!saver_begin(&server->saver, server->loop, error, size)) {
+        crew_stop(&server->crew);
+        return false;
+    }
+    serve(server);
+    return true;
+}
+
+static bool open_and_serve(struct server *server, size_t max_clients, char *error, size_t size)
 {
     const struct settings *settings = server->settings;
     struct crew *crew = &server->crew;
-    struct event_id start;
-    char error[512] = "no memory";
-    int code = EXIT_START;
+    bool done = false;
 
-    if (!read_environment(server, error, sizeof error) || !read_keys(settings, &server->keyring, error, sizeof error))
-        goto no_state;
-    if (!saver_open(&server->saver, settings, error, sizeof error))
-        goto no_state;
-    if (!state_init(&server->state, settings->hub_state_dir, clock_wall_ms(), &start, error, sizeof error))
-        goto no_state;
-    saver_load(&server->saver, &start);
+    if (!ingest_init(&server->ingest, server->loop, settings, &server->passed, &server->hub, &crew->room, &server->state, error, size))
+        return false;
+    if (acceptor_init(&server->acceptor, server->loop, settings, &server->passed, crew->inboxes, crew->count, max_clients + ACCEPTOR_REFUSAL_ROOM, error, size)) {
+        watch_places(server);
+        done = start_and_serve(server, error, size);
+        ev_io_stop(server->loop, &server->place);
+        acceptor_finish(&server->acceptor);
+    }
+    ingest_finish(&server->ingest);
+    return done;
+}
+
+static bool make_and_serve(struct server *server, size_t max_clients, struct event_id start, char *error, size_t size)
+{
+    const struct settings *settings = server->settings;
+    struct crew *crew = &server->crew;
+    bool done = false;
+
     if (!crew_init(crew, server->loop, settings, &server->hub, start, max_clients)) {
-        snprintf(error, sizeof error, "cannot make hub.workers workers: %s", strerror(errno));
-        goto no_state;
+        snprintf(error, size, "cannot make hub.workers workers: %s", strerror(errno));
+        return false;
     }
     crew_set_keyring(crew, &server->keyring);
     hub_init(&server->hub, settings, start, crew->inboxes, crew->count);
-    if (!offers_init(&server->offers, server->loop, &server->hub, &crew->room, &server->state)) {
-        snprintf(error, sizeof error, "cannot make a bell: %s", strerror(errno));
-        goto no_ingest;
+    if (offers_init(&server->offers, server->loop, &server->hub, &crew->room, &server->state)) {
+        crew_set_offers(crew, &server->offers);
+        saver_restore(&server->saver, &server->hub, crew);
+        done = open_and_serve(server, max_clients, error, size);
+    } else {
+        snprintf(error, size, "cannot make a bell: %s", strerror(errno));
     }
-    crew_set_offers(crew, &server->offers);
-    saver_restore(&server->saver, &server->hub, crew);
-    if (!ingest_init(&server->ingest, server->loop, settings, &server->passed, &server->hub, &crew->room, &server->state, error, sizeof error))
-        goto no_ingest;
-    if (!acceptor_init(&server->acceptor, server->loop, settings, &server->passed, crew->inboxes, crew->count, max_clients + ACCEPTOR_REFUSAL_ROOM, error, sizeof error))
-        goto no_acceptor;
-    watch_places(server);
-    /* The gate of ingest stands between the workers' loops and the kernel, so it is there before them and after them. */
-    if (!crew_start(crew)) {
-        snprintf(error, sizeof error, "cannot start the threads of hub.workers: %s", strerror(errno));
-        goto no_threads;
-    }
-    /* The last: a start that fails has not used up what the life before has left. */
-    if (!saver_begin(&server->saver, server->loop, error, sizeof error)) {
-        crew_stop(crew);
-        goto no_threads;
-    }
-    serve(server);
-    code = EXIT_OK;
-no_threads:
-    ev_io_stop(server->loop, &server->place);
-    acceptor_finish(&server->acceptor);
-no_acceptor:
-    ingest_finish(&server->ingest);
-no_ingest:
     crew_finish(crew);
     offers_finish(&server->offers); /* connections know its offers */
     hub_finish(&server->hub);
-no_state:
+    return done;
+}
+
+static int run(struct server *server, size_t max_clients)
+{
+    struct event_id start;
+    char error[512] = "no memory";
+    bool done = read_state(server, &start, error, sizeof error) && make_and_serve(server, max_clients, start, error, sizeof error);
+
     notify_finish(&server->notify);
     saver_close(&server->saver);
     keyring_finish(&server->keyring);
-    if (code != EXIT_OK)
+    if (!done)
         log_write(LOG_ERROR, "start: %s", error);
     ev_loop_destroy(server->loop);
-    return code;
+    return done ? EXIT_OK : EXIT_START;
 }
 
 int server_run(struct settings *settings, server_read_config *read_config, void *context)
