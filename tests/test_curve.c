@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "folder_fixture.h"
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Examples of zmq_curve(7), and a key that would begin like a comment. */
@@ -23,31 +25,6 @@
 #define HASHED "#yMd7<Jb9OF.4AB*tc7x]?dEEE$FS+c!Bq1l5Nx3"
 
 static const char MISSING[] = "expected a key of 40 characters (Z85)";
-
-static char directory[32], path[64], error[512];
-
-static int make(void **state)
-{
-    (void)state;
-    strcpy(directory, "/tmp/curve.XXXXXX");
-    error[0] = '\0';
-    if (!mkdtemp(directory))
-        return -1;
-    snprintf(path, sizeof path, "%s/key", directory);
-    return 0;
-}
-
-static int finish(void **state)
-{
-    char other[64];
-
-    (void)state;
-    for (const char *const *name = (const char *const[]){"key", "p.secret", "p.public", NULL}; *name; name++) {
-        snprintf(other, sizeof other, "%s/%s", directory, *name);
-        unlink(other);
-    }
-    return rmdir(directory);
-}
 
 static void write_file(const char *text, mode_t mode)
 {
@@ -225,7 +202,7 @@ static void a_pair_overwrites_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, finish)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         TEST(a_key_is_40_characters_of_z85),
         TEST(a_secret_is_alone_or_of_a_pair),
         TEST(what_is_no_secret_is_refused_without_showing_it),

@@ -14,27 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder_fixture.h"
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static char directory[48], path[64], error[512];
-
-static int make(void **state)
-{
-    (void)state;
-    strcpy(directory, "/tmp/guarded.XXXXXX");
-    error[0] = '\0';
-    if (!mkdtemp(directory))
-        return -1;
-    snprintf(path, sizeof path, "%s/key", directory);
-    return 0;
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(directory);
-}
 
 static void write_file(mode_t mode)
 {
@@ -129,7 +111,7 @@ static void what_is_no_file_is_refused_without_waiting(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, finish)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(of_a_secret_others_have_nothing_and_its_group_may_read),
         TEST(a_secret_belongs_to_the_process_or_to_root),
