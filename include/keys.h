@@ -14,6 +14,9 @@ TAILQ_HEAD(key_queue, key_record);
 /* What a record costs but for its two names and the allocator's own. */
 enum { KEY_BYTES = 128 };
 
+/* Those that one turn collects for a snapshot. */
+enum { KEYS_SLICE = 1024 };
+
 struct keys {
     struct key_record *table;
     struct key_queue queue; /* oldest first */

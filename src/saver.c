@@ -11,8 +11,6 @@
 
 #include <assert.h>
 
-enum { KEYS_SLICE = 1024 };
-
 /* --- start --- */
 
 bool saver_open(struct saver *saver, const struct settings *settings, char *error, size_t size)

@@ -1,7 +1,6 @@
 /* History over a restart: what is collected, and what clients that come back are told. */
 #include "restart_fixture.h"
-
-#include <time.h>
+#include "cpu_time.h"
 
 /* --- collecting --- */
 
@@ -111,15 +110,6 @@ static void the_messages_outlive_the_history(void **state)
     struct text bytes = take_bytes(snapshot);
     assert_true(bytes.size > 100);
     text_finish(&bytes);
-}
-
-/* Of this thread on a processor: what others of the machine do does not count. */
-static int64_t cpu_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* 64 MiB: 0.3 ms in the program itself, a few times that here. */

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "cpu_time.h"
+
 enum { MANY = 1000 };
 
 static int make(void **state)
@@ -161,6 +163,33 @@ static void keys_forgotten_meanwhile_are_passed_over(void **state)
     snapshot_destroy(snapshot);
 }
 
+/* As many as publish.max_keys lets be by default, the room for them included. */
+static void no_turn_is_longer_than_5_ms_because_of_them(void **state)
+{
+    struct keys *keys = *state;
+    struct snapshot *snapshot = snapshot_create(0, 1000);
+    int64_t longest_us = 0, start_us;
+    bool more = true;
+    char key[32];
+
+    snapshot->newest.ms = UINT64_MAX;
+    for (int i = 0; i < 100000; i++) {
+        snprintf(key, sizeof key, "the key number %d", i);
+        add(keys, "a channel", key, 1, 1);
+    }
+    start_us = cpu_us();
+    keys_collect_begin(keys, snapshot);
+    while (more) {
+        more = keys_collect(keys, snapshot, KEYS_SLICE);
+        longest_us = cpu_us() - start_us > longest_us ? cpu_us() - start_us : longest_us;
+        start_us = cpu_us();
+    }
+    assert_int_equal(snapshot->key_count, 100000);
+    snapshot_destroy(snapshot);
+    if (longest_us > 5000)
+        fail_msg("the longest turn: %.1f ms", (double)longest_us / 1000);
+}
+
 /* What a file says twice, as no life of ours writes it. */
 static void a_key_is_restored_once(void **state)
 {
@@ -187,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_forgotten_key_can_come_again, make, finish),
         cmocka_unit_test_setup_teardown(collected_keys_are_known_after, make, finish),
         cmocka_unit_test_setup_teardown(keys_forgotten_meanwhile_are_passed_over, make, finish),
+        cmocka_unit_test_setup_teardown(no_turn_is_longer_than_5_ms_because_of_them, make, finish),
         cmocka_unit_test_setup_teardown(a_key_is_restored_once, make, finish),
     };
 
